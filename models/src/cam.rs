@@ -1,0 +1,45 @@
+//! The classifier whose class activation maps (CAM; Zhou et al. 2016) seed everything else:
+//! upstream's `net/resnet50_cam.py`.
+
+use candle_core::Result;
+
+use crate::layers::{Conv, Param};
+use crate::{Backbone, FeatureMap, ResNet, Weights};
+
+/// A ResNet of output stride 16 and a 1x1 classifier without bias.
+pub struct CamNet {
+    /// The backbone; stem and first two stages do not train.
+    pub resnet: ResNet,
+    /// `classifier.weight`, `(classes, channels, 1, 1)`.
+    pub classifier: Conv,
+}
+
+impl CamNet {
+    /// The stem, layer 1 and layer 2 pass no gradient on (upstream detaches layer 2's output).
+    const FREEZE_AT: usize = 3;
+
+    /// Builds the network from `w`.
+    ///
+    /// # Errors
+    /// A stored tensor of another shape.
+    pub fn new(w: &mut Weights, backbone: Backbone, width: f64, classes: usize) -> Result<Self> {
+        let resnet = ResNet::new(w, "resnet50", backbone, width, Self::FREEZE_AT)?;
+        let classifier = Conv::new(w, "classifier", (resnet.channels[4], classes), 1, true)?;
+        Ok(Self { resnet, classifier })
+    }
+
+    /// The score of every class at every cell, `(batch, classes, ceil(h/16), ceil(w/16))`.
+    ///
+    /// Its mean over the cells is the image's logit, as pooling and a 1x1 convolution commute; its
+    /// positive part is the activation map.
+    pub fn forward<M: FeatureMap>(&self, image: &M) -> Result<M> {
+        let [.., features] = self.resnet.forward(image)?;
+        features.conv(&self.classifier)
+    }
+
+    /// Calls `f` with every parameter and buffer.
+    pub fn visit<'a>(&'a self, f: &mut impl FnMut(&'a Param)) {
+        self.resnet.visit(f);
+        self.classifier.visit(f);
+    }
+}

@@ -1,0 +1,3 @@
+//! The one integration binary: golden vectors, programs, properties.
+
+mod golden;
