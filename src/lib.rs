@@ -26,6 +26,8 @@ pub mod train;
 pub mod view;
 
 pub mod error;
+pub mod interrupt;
+pub mod overlap;
 pub mod progress;
 
 pub use error::Hint;

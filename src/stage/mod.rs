@@ -1,1 +1,16 @@
-//! Not yet here.
+//! The inference stages, in upstream's order. The only place where data, store, runtime and algorithms
+//! meet: one file a stage, one `run` each.
+
+pub mod cam;
+pub mod coco;
+pub mod context;
+pub mod eval;
+pub mod figures;
+pub mod ins_seg;
+pub mod ir_label;
+pub mod irn;
+pub mod one;
+pub mod report;
+pub mod sem_seg;
+
+pub use context::{Context, Outcome};

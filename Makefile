@@ -1,0 +1,36 @@
+# make demo    everything once, from nothing to a page of pictures
+# make test    all tests
+# make check   what CI runs besides: format, lints, documentation
+
+export PATH := $(CURDIR)/.deps/cmake/cmake/data/bin:$(PATH)
+
+.PHONY: demo test check build deps golden clean
+
+deps:
+	@sh scripts/deps.sh
+
+build: deps
+	cargo build --release --workspace
+
+demo: build
+	target/release/irn-train demo-data --out demo/data --config configs/demo.yaml
+	target/release/irn-train run --config configs/demo.yaml
+	@echo
+	@echo "report page:    $(CURDIR)/demo/out/report.html"
+	@echo "instance masks: $(CURDIR)/demo/out/ins_seg, $(CURDIR)/demo/out/coco.json"
+	@echo "semantic masks: $(CURDIR)/demo/out/sem_seg"
+
+test: deps
+	@sh scripts/deps.sh python
+	IRN_PYTHON=python3 PYTHONPATH=$(CURDIR)/.deps/python cargo test --release --workspace
+
+golden: deps
+	cargo test --release --test it golden
+
+check: deps
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items
+
+clean:
+	rm -rf target demo .deps

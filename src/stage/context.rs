@@ -1,0 +1,165 @@
+//! What every stage needs: settings, the images, the store; and what it leaves: done, skipped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use rayon::ThreadPool;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::data::dataset::{Dataset, Item};
+use crate::overlap::{self, overlapped};
+use crate::progress::Progress;
+use crate::store::{Identity, Record, Stage, Store};
+
+/// Settings, data and store of a run.
+pub struct Context {
+    /// The resolved settings.
+    pub config: Config,
+    /// The store below `run.out`.
+    pub store: Store,
+    /// Compute threads.
+    pub pool: ThreadPool,
+    /// Compute again what is there.
+    pub force: bool,
+}
+
+/// What a stage did.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Images done now.
+    pub done: usize,
+    /// Images that were there before.
+    pub present: usize,
+    /// Images left out, with the reason.
+    pub skipped: BTreeMap<String, String>,
+}
+
+impl Outcome {
+    /// Adds another stage's skips.
+    pub fn absorb(&mut self, other: Self) {
+        self.done += other.done;
+        self.present += other.present;
+        self.skipped.extend(other.skipped);
+    }
+}
+
+impl Context {
+    /// Opens the store of `config`.
+    ///
+    /// # Errors
+    /// An output directory that can't be written, a store of another data set or version.
+    pub fn open(config: Config, force: bool) -> Result<Self> {
+        let identity = Identity::new(&config.data.root.to_string_lossy(), &config.data.classes);
+        let store = Store::create_or_open(&config.run.out.join("store"), &identity)?;
+        fs_err::write(config.run.out.join("settings.yaml"), crate::config::to_yaml(&config)?)?;
+        let pool = overlap::pool(config.run.thread_count())?;
+        Ok(Self { config, store, pool, force })
+    }
+
+    /// The list `list` of the data set; problems of single entries are warnings here and skips later.
+    ///
+    /// # Errors
+    /// A list or label file that can't be read.
+    pub fn dataset(&self, list: &Path) -> Result<Dataset> {
+        Dataset::open(&self.config.data, list)
+    }
+
+    /// The images that get masks.
+    ///
+    /// # Errors
+    /// Those of [`Context::dataset`].
+    pub fn infer_set(&self) -> Result<Dataset> {
+        let data = &self.config.data;
+        self.dataset(data.infer_list.as_ref().unwrap_or(&data.train_list))
+    }
+
+    /// The images both networks train on.
+    ///
+    /// # Errors
+    /// Those of [`Context::dataset`].
+    pub fn train_set(&self) -> Result<Dataset> {
+        self.dataset(&self.config.data.train_list)
+    }
+
+    /// The images that are evaluated.
+    ///
+    /// # Errors
+    /// Those of [`Context::dataset`].
+    pub fn eval_set(&self) -> Result<Dataset> {
+        let data = &self.config.data;
+        let list = data.eval_list.as_ref().or(data.infer_list.as_ref());
+        self.dataset(list.unwrap_or(&data.train_list))
+    }
+
+    /// All images that are trained on, get masks or are evaluated, each once.
+    ///
+    /// # Errors
+    /// Those of [`Context::dataset`].
+    pub fn every_set(&self) -> Result<Dataset> {
+        let mut all = self.train_set()?;
+        let mut names: BTreeSet<String> = all.items.iter().map(|item| item.name.clone()).collect();
+        for set in [self.infer_set()?, self.eval_set()?] {
+            all.items.extend(set.items.into_iter().filter(|item| names.insert(item.name.clone())));
+        }
+        Ok(all)
+    }
+
+    /// The directory `name` below the output directory, made if it is missing.
+    ///
+    /// # Errors
+    /// A directory that can't be made.
+    pub fn dir(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.config.run.out.join(name);
+        fs_err::create_dir_all(&dir)?;
+        Ok(dir)
+    }
+
+    /// Makes the missing records of `stage` for `items`: `prepare` on the pool's threads, `finish` on
+    /// this one, in the items' order. An image that fails is skipped and listed.
+    ///
+    /// # Errors
+    /// A store that can't be written, Ctrl-C.
+    pub fn make<P: Send>(
+        &self,
+        stage: Stage,
+        settings: &Value,
+        items: &[Item],
+        prepare: impl Fn(&Item) -> Result<P> + Sync,
+        mut finish: impl FnMut(&Item, P) -> Result<Record>,
+    ) -> Result<Outcome> {
+        if self.force {
+            self.store.remove_stage(stage)?;
+        }
+        self.store.expect_settings(stage, settings)?;
+        let there = self.store.names(stage)?;
+        let missing: Vec<&Item> =
+            items.iter().filter(|item| !there.contains(&item.name)).collect();
+        let mut outcome = Outcome { present: items.len() - missing.len(), ..Outcome::default() };
+        if missing.is_empty() {
+            eprintln!("{stage}: all {} images were there", items.len());
+            return Ok(outcome);
+        }
+        let mut writer = self.store.writer(stage, settings)?;
+        let mut progress = Progress::new(&stage.to_string(), missing.len(), "images");
+        let lookahead = 2 * self.config.run.thread_count();
+        let work = |item| (item, prepare(item));
+        let run = overlapped(&self.pool, lookahead, missing, work, |(item, prepared)| {
+            progress.advance(1);
+            match prepared.and_then(|prepared| finish(item, prepared)) {
+                Ok(record) => {
+                    outcome.done += 1;
+                    writer.put(&item.name, record)
+                }
+                Err(error) => {
+                    outcome.skipped.insert(item.name.clone(), format!("{error:#}"));
+                    Ok(())
+                }
+            }
+        });
+        writer.finish()?;
+        progress.finish();
+        run.map(|()| outcome)
+    }
+}
