@@ -14,6 +14,7 @@
 //! | [`eval`] | mIoU, instance AP, COCO annotations |
 //! | [`view`] | pictures and the report page |
 
+pub mod cli;
 pub mod config;
 pub mod data;
 pub mod eval;
@@ -27,7 +28,9 @@ pub mod view;
 
 pub mod error;
 pub mod interrupt;
+pub mod log;
 pub mod overlap;
 pub mod progress;
+pub mod timings;
 
 pub use error::Hint;

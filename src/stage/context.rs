@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::Result;
 use rayon::ThreadPool;
@@ -12,6 +13,7 @@ use crate::data::dataset::{Dataset, Item};
 use crate::overlap::{self, overlapped};
 use crate::progress::Progress;
 use crate::store::{Identity, Record, Stage, Store};
+use crate::timings::{self, Timing};
 
 /// Settings, data and store of a run.
 pub struct Context {
@@ -141,6 +143,7 @@ impl Context {
             eprintln!("{stage}: all {} images were there", items.len());
             return Ok(outcome);
         }
+        let started = Instant::now();
         let mut writer = self.store.writer(stage, settings)?;
         let mut progress = Progress::new(&stage.to_string(), missing.len(), "images");
         let lookahead = 2 * self.config.run.thread_count();
@@ -160,6 +163,9 @@ impl Context {
         });
         writer.finish()?;
         progress.finish();
+        let seconds = started.elapsed().as_secs_f64();
+        let timing = Timing { stage: stage.to_string(), seconds, images: outcome.done };
+        timings::append(&self.config.run.out, &timing)?;
         run.map(|()| outcome)
     }
 }

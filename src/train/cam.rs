@@ -16,9 +16,8 @@ use super::network::{self, Files};
 use super::optimizer::{Group, PolySgd};
 use super::{samples, state};
 use crate::config::Config;
-use crate::data::augment::{cam_sample, top_left};
+use crate::data::augment::{cam_sample, top_left_sample};
 use crate::data::dataset::{Dataset, Item};
-use crate::data::normalise::normalise;
 use crate::data::photo::read_photo;
 use crate::overlap::overlapped;
 
@@ -55,7 +54,8 @@ impl Task for CamTask<'_> {
         let photo = read_photo(&item.photo, self.config.data.exif)?;
         let (crop, normalisation) =
             (self.config.cam.train.crop, &self.config.network.normalisation);
-        let image = cam_sample(&photo, rng, crop, self.config.cam.long_side, normalisation);
+        let long_side = self.config.cam.long_side;
+        let image = cam_sample(photo.view(), normalisation, rng, crop, long_side);
         Ok(Sample { image, keys: item.classes.clone().unwrap_or_default() })
     }
 
@@ -86,8 +86,9 @@ impl Task for CamTask<'_> {
 impl CamTask<'_> {
     fn validation_sample(&self, item: &Item) -> Result<Sample> {
         let photo = read_photo(&item.photo, self.config.data.exif)?;
-        let image = normalise(photo.view(), &self.config.network.normalisation);
-        let image = top_left(image.view(), self.config.cam.train.crop, 0.0);
+        let (crop, normalisation) =
+            (self.config.cam.train.crop, &self.config.network.normalisation);
+        let image = top_left_sample(photo.view(), normalisation, crop);
         Ok(Sample { image, keys: item.classes.clone().unwrap_or_default() })
     }
 }

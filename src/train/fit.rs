@@ -12,13 +12,13 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPool;
 
-use super::log::{Entry, Log};
 use super::optimizer::PolySgd;
 use super::state;
 use crate::config::OptimConfig;
 use crate::data::augment::sample_rng;
 use crate::error::Hint;
 use crate::interrupt::{self, Interrupted};
+use crate::log::{Entry, Log};
 use crate::overlap::{self, overlapped};
 use crate::progress::Progress;
 
@@ -166,7 +166,7 @@ fn sample_or_next<T: Task>(
 ) -> Result<T::Sample> {
     for shift in 0..task.images() {
         let other = (index + shift) % task.images();
-        match task.sample(other, &mut sample_rng(seed, epoch, index)) {
+        match task.sample(other, &mut sample_rng(seed, epoch as u64, index as u64)) {
             Ok(sample) => return Ok(sample),
             Err(error) => {
                 let reason = format!("{error:#}");

@@ -16,9 +16,8 @@ use super::network::{self, Files};
 use super::optimizer::{Group, PolySgd};
 use super::{samples, state};
 use crate::config::Config;
-use crate::data::augment::{irn_sample, top_left};
+use crate::data::augment::{irn_sample, top_left_sample};
 use crate::data::dataset::{Dataset, Item};
-use crate::data::normalise::normalise;
 use crate::data::photo::read_photo;
 use crate::error::Hint;
 use crate::overlap::{self, overlapped};
@@ -54,7 +53,8 @@ impl Task for IrnTask<'_> {
         let photo = read_photo(&item.photo, self.config.data.exif)?;
         let label = ir_label::read(self.store, &item.name)?;
         let (crop, scale) = (self.config.irn.train.crop, self.config.irn.scale);
-        Ok(irn_sample(&photo, &label, rng, crop, scale, &self.config.network.normalisation))
+        let normalisation = &self.config.network.normalisation;
+        Ok(irn_sample(photo.view(), label.view(), normalisation, rng, crop, scale))
     }
 
     fn losses(&self, batch: Vec<Self::Sample>) -> Result<Vec<(&'static str, Tensor)>> {
@@ -153,8 +153,7 @@ fn mean_displacement(task: &IrnTask) -> Result<Tensor> {
     let mut progress = Progress::new("mean displacement", task.items.len(), "images");
     let read = |item: &Item| -> Result<Array3<f32>> {
         let photo = read_photo(&item.photo, task.config.data.exif)?;
-        let image = normalise(photo.view(), &task.config.network.normalisation);
-        Ok(top_left(image.view(), crop, 0.0))
+        Ok(top_left_sample(photo.view(), &task.config.network.normalisation, crop))
     };
     let (mut images, mut means) = (Vec::with_capacity(batch), Vec::new());
     overlapped(&pool, 2 * batch, task.items.iter().copied(), read, |image| {

@@ -5,7 +5,7 @@
 pub mod cam;
 pub mod fit;
 pub mod irn;
-pub mod log;
+
 pub mod network;
 pub mod optimizer;
 pub mod samples;

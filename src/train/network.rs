@@ -61,9 +61,9 @@ pub fn calibrate_on(resnet: &ResNet, dataset: &Dataset, config: &Config) -> Resu
         }
         // An unreadable photo is reported by the training itself.
         let Ok(photo) = read_photo(&item.photo, config.data.exif) else { continue };
-        let mut rng = sample_rng(config.run.seed, usize::MAX, index);
-        let normalisation = &config.network.normalisation;
-        batch.push(cam_sample(&photo, &mut rng, train.crop, config.cam.long_side, normalisation));
+        let mut rng = sample_rng(config.run.seed, u64::MAX, index as u64);
+        let (normalisation, long_side) = (&config.network.normalisation, config.cam.long_side);
+        batch.push(cam_sample(photo.view(), normalisation, &mut rng, train.crop, long_side));
     }
     if batch.is_empty() {
         return Err(anyhow!("no readable photo to calibrate on")).hint("look at data.root");

@@ -1,0 +1,149 @@
+//! mIoU of CAMs, relation labels and semantic masks, with a sweep of the background threshold where
+//! scores are at hand.
+
+use anyhow::{Context as _, Result};
+use ndarray::{Array2, Ix3};
+
+use super::summary::{Row, Summary};
+use super::{Context, Outcome, What};
+use crate::data::dataset::{Dataset, Item};
+use crate::data::photo::read_label;
+use crate::eval::semantic::{Confusion, labels_at};
+use crate::eval::sweep::Sweep;
+use crate::label::semantic;
+use crate::overlap::overlapped;
+use crate::stage::{cam, ir_label, sem_seg};
+
+/// One image: its confusion matrix, and that of every threshold.
+struct Judged {
+    confusion: Confusion,
+    sweep: Option<Sweep>,
+    /// Share of pixels that have a label (relation labels).
+    known: f64,
+}
+
+/// Evaluates the images of `set`.
+pub fn evaluate(context: &Context, set: &Dataset, what: What) -> Result<(Summary, Outcome)> {
+    let thresholds = thresholds(context);
+    let mut outcome = Outcome::default();
+    let labels = context.config.data.classes.len() + 1;
+    let mut total = Confusion::new(labels);
+    let mut sweep = Sweep::new(&thresholds)?;
+    let (mut known, mut swept) = (0.0, false);
+    let work = |item: &Item| (item.name.clone(), judge(context, set, item, what, &thresholds));
+    let lookahead = 2 * context.config.run.thread_count();
+    overlapped(&context.pool, lookahead, set.items.iter(), work, |(name, judged)| {
+        match judged {
+            Ok(judged) => {
+                outcome.done += 1;
+                known += judged.known;
+                total = std::mem::take(&mut total).merge(judged.confusion);
+                if let Some(one) = judged.sweep {
+                    swept = true;
+                    sweep = sweep.clone().merge(one)?;
+                }
+            }
+            Err(error) => {
+                outcome.skipped.insert(name, format!("{error:#}"));
+            }
+        }
+        Ok(())
+    })?;
+    let chosen = chosen(context)?;
+    let scores = total.cut(labels).scores(context.config.run.compat);
+    let names = std::iter::once("background").chain(context.config.data.classes.iter().map(String::as_str));
+    let rows = names.zip(&scores.iou).map(|(class, iou)| Row { class: class.into(), values: vec![*iou] });
+    let sweep = if swept { sweep.finish() } else { Vec::new() };
+    let mut notes = Vec::new();
+    if what == What::IrLabel && outcome.done > 0 {
+        notes.push(("share of labelled pixels".to_string(), known / outcome.done as f64));
+    }
+    notes.extend(scores.accuracy.map(|accuracy| ("pixel accuracy".to_string(), accuracy)));
+    let summary = Summary {
+        what: what.name().into(),
+        images: outcome.done,
+        columns: vec!["IoU".into()],
+        means: vec![scores.miou_over(&chosen)],
+        rows: rows.collect(),
+        sweep: sweep
+            .into_iter()
+            .map(|(threshold, confusion)| {
+                let scores = confusion.cut(labels).scores(context.config.run.compat);
+                (threshold, scores.miou_over(&chosen))
+            })
+            .collect(),
+        notes,
+    };
+    Ok((summary, outcome))
+}
+
+/// The thresholds of `eval.sweep`.
+fn thresholds(context: &Context) -> Vec<f32> {
+    let [first, last, step] = context.config.eval.sweep;
+    let count = ((last - first) / step).round() as usize;
+    (0..=count).map(|i| first + i as f32 * step).collect()
+}
+
+/// Label values that means are taken over: background and `eval.classes`, or all.
+fn chosen(context: &Context) -> Result<Vec<usize>> {
+    let classes = &context.config.data.classes;
+    let wanted = &context.config.eval.classes;
+    if wanted.is_empty() {
+        return Ok((0..=classes.len()).collect());
+    }
+    let number = |name: &String| {
+        let position = classes.iter().position(|class| class == name);
+        position.map(|at| at + 1).with_context(|| format!("eval.classes: '{name}' is no class"))
+    };
+    let mut chosen = wanted.iter().map(number).collect::<Result<Vec<_>>>()?;
+    chosen.insert(0, 0);
+    Ok(chosen)
+}
+
+fn judge(
+    context: &Context,
+    set: &Dataset,
+    item: &Item,
+    what: What,
+    thresholds: &[f32],
+) -> Result<Judged> {
+    let mut truth = read_label(&set.semantic_mask_path(item)).context("no ground truth")?;
+    let mut confusion = Confusion::default();
+    let mut sweep = Sweep::new(thresholds)?;
+    let mut known = 1.0;
+    let swept = match what {
+        What::Cam => {
+            let stored = cam::read(context, &item.name)?;
+            let maps = stored.record.f32::<Ix3>("high_res")?;
+            let label = labels_at(maps.view(), &stored.keys, context.config.cam.eval_threshold);
+            confusion.add(label.view(), truth.view())?;
+            sweep.add(maps.view(), &stored.keys, truth.view())?;
+            true
+        }
+        What::IrLabel => {
+            let label = ir_label::read(&context.store, &item.name)?;
+            known = leave_out_unknown(&label, &mut truth)?;
+            confusion.add(label.view(), truth.view())?;
+            false
+        }
+        What::SemSeg | What::InsSeg => {
+            let stored = sem_seg::read(context, &item.name)?;
+            confusion.add(stored.label.view(), truth.view())?;
+            let scores = semantic::scores(stored.walked.view(), truth.dim(), context.config.run.compat);
+            sweep.add(scores.view(), &stored.keys, truth.view())?;
+            true
+        }
+    };
+    Ok(Judged { confusion, sweep: swept.then_some(sweep), known })
+}
+
+/// Ignores the pixels whose relation label is unknown; returns the share of the others.
+fn leave_out_unknown(label: &Array2<u8>, truth: &mut Array2<u8>) -> Result<f64> {
+    anyhow::ensure!(label.dim() == truth.dim(), "label and ground truth differ in size");
+    let mut known = 0usize;
+    ndarray::Zip::from(&mut *truth).and(label).for_each(|truth, &label| match label {
+        255 => *truth = 255,
+        _ => known += 1,
+    });
+    Ok(known as f64 / truth.len().max(1) as f64)
+}

@@ -1,0 +1,109 @@
+//! Pictures of what the store holds about a photo: photo, CAM, relation label, boundary map, displacement
+//! field, semantic and instance masks, and ground truth where there is one.
+
+use anyhow::Result;
+use ndarray::{Array3, Ix3};
+
+use super::{Context, Outcome, cam, ins_seg, ir_label, irn, sem_seg};
+use crate::data::dataset::{Dataset, Item};
+use crate::data::photo::{read_label, read_photo, write_rgb_png};
+use crate::overlap::overlapped;
+use crate::progress::Progress;
+use crate::store::Stage;
+use crate::view::{Picture, field, heat, instances, labels, strip};
+
+/// The panels of a photo, in the pipeline's order; what was not computed is left out.
+///
+/// # Errors
+/// A photo that can't be read, a damaged store.
+pub fn panels(context: &Context, set: &Dataset, item: &Item) -> Result<Vec<(String, Picture)>> {
+    let photo = read_photo(&item.photo, context.config.data.exif)?;
+    let (height, width, _) = photo.dim();
+    let size = (height, width);
+    let has = |stage| Ok::<bool, anyhow::Error>(context.store.has(stage, &item.name));
+    let names = &context.config.data.classes;
+    let mut panels: Vec<(String, Picture)> = vec![("photo".into(), photo.clone())];
+    if has(Stage::Cam)? {
+        let maps = cam::read(context, &item.name)?.record.f32::<Ix3>("high_res")?;
+        panels.push(("CAM".into(), heat::cam(&photo, &maps)));
+    }
+    if has(Stage::IrLabel)? {
+        let label = ir_label::read(&context.store, &item.name)?;
+        panels.push(("relation label".into(), labels::relation_label(&label)));
+    }
+    if has(Stage::Irn)? {
+        let relations = irn::read(context, &item.name)?;
+        panels.push(("boundary".into(), heat::boundary(&relations.edge, size)));
+        let arrows = field::displacement_with_wheel(&relations.displacement, size);
+        panels.push(("displacement".into(), arrows));
+    }
+    if has(Stage::SemSeg)? {
+        let stored = sem_seg::read(context, &item.name)?;
+        panels.push(("semantic".into(), labels::semantic(&photo, &stored.label)));
+    }
+    if has(Stage::InsSeg)? {
+        let found = scored(ins_seg::read(context, &item.name)?);
+        let drawn = instances::instances(&photo, &found.mask, &found.class, &found.score, names);
+        panels.push(("instances".into(), drawn));
+    }
+    panels.extend(truth(set, item, &photo, names)?);
+    Ok(panels)
+}
+
+/// The instances above score 0: fragments are kept for the evaluation, not for the eye.
+fn scored(found: ins_seg::Stored) -> ins_seg::Stored {
+    let kept: Vec<usize> = (0..found.score.len()).filter(|&i| found.score[i] > 0.0).collect();
+    ins_seg::Stored {
+        score: kept.iter().map(|&i| found.score[i]).collect(),
+        class: kept.iter().map(|&i| found.class[i]).collect(),
+        mask: found.mask.select(ndarray::Axis(0), &kept),
+    }
+}
+
+fn truth(
+    set: &Dataset,
+    item: &Item,
+    photo: &Array3<u8>,
+    names: &[String],
+) -> Result<Vec<(String, Picture)>> {
+    let (class, object) = (set.semantic_mask_path(item), set.instance_mask_path(item));
+    if !class.exists() {
+        return Ok(Vec::new());
+    }
+    let label = read_label(&class)?;
+    let mut panels = vec![("semantic truth".to_string(), labels::semantic(photo, &label))];
+    if object.exists() {
+        let object = read_label(&object)?;
+        let drawn = instances::ground_truth_instances(photo, &object, &label, names);
+        panels.push(("instance truth".to_string(), drawn));
+    }
+    Ok(panels)
+}
+
+/// Writes `draw/NAME.png` for every image of `set`: all panels side by side.
+///
+/// # Errors
+/// A directory that can't be written, Ctrl-C. Single images that fail are skipped and listed.
+pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
+    let dir = context.dir("draw")?;
+    let mut outcome = Outcome::default();
+    let mut progress = Progress::new("draw", set.items.len(), "images");
+    let work = |item: &Item| {
+        let drawn = panels(context, set, item).and_then(|panels| {
+            write_rgb_png(&dir.join(format!("{}.png", item.name)), strip::grid(&panels, 5).view())
+        });
+        (item.name.clone(), drawn)
+    };
+    let lookahead = 2 * context.config.run.thread_count();
+    overlapped(&context.pool, lookahead, set.items.iter(), work, |(name, drawn)| {
+        progress.advance(1);
+        match drawn {
+            Ok(()) => outcome.done += 1,
+            Err(error) => drop(outcome.skipped.insert(name, format!("{error:#}"))),
+        }
+        Ok(())
+    })?;
+    progress.finish();
+    eprintln!("pictures in {}", dir.display());
+    Ok(outcome)
+}

@@ -1,0 +1,77 @@
+//! Class boundary map and displacement field of every image: the network half of upstream's
+//! `make_sem_seg_labels.py` and `make_ins_seg_labels.py`, run once for both.
+
+use anyhow::{Context as _, Result};
+use ndarray::{Array2, Array3, Ix2, Ix3};
+use serde_json::json;
+
+use super::{Context, Outcome};
+use crate::data::dataset::Item;
+use crate::data::photo::read_photo;
+use crate::error::Hint;
+use crate::runtime::{IrnModel, Padding};
+use crate::store::{Record, Stage};
+
+/// What IRNet says about an image, at a quarter of its size.
+pub struct Relations {
+    /// Boundary probability, `[h, w]`.
+    pub edge: Array2<f32>,
+    /// Displacement `(dy, dx)`, `[2, h, w]`, cells.
+    pub displacement: Array3<f32>,
+}
+
+/// Opens the configured IRNet model.
+///
+/// # Errors
+/// A missing file, a model of another network.
+pub fn model(context: &Context) -> Result<IrnModel> {
+    let config = &context.config;
+    IrnModel::open(&config.run.irn_model(), config.run.thread_count(), Some(&config.data.classes))
+        .hint("train and export IRNet first (irn-train irn; irn-export onnx), or set run.irn_model")
+}
+
+/// The padding that the settings ask for.
+pub fn padding(context: &Context) -> Padding {
+    Padding { side: context.config.irn.pad, compat: context.config.run.compat }
+}
+
+/// Runs the network on the images that the store lacks.
+///
+/// # Errors
+/// No model, a store that can't be written, Ctrl-C. Single images that fail are skipped and listed.
+pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
+    let config = &context.config;
+    let mut model = model(context)?;
+    let settings = json!({
+        "pad": config.irn.pad,
+        "compat": config.run.compat,
+        "normalisation": config.network.normalisation,
+        "model": model.fingerprint(),
+    });
+    let normalisation = &config.network.normalisation;
+    let prepare = |item: &Item| {
+        let photo = read_photo(&item.photo, config.data.exif)?;
+        Ok(normalisation.normalise(photo.view()))
+    };
+    context.make(Stage::Irn, &settings, items, prepare, |_, image| {
+        let relations = model.relations(image.view(), padding(context))?;
+        Ok(Record::new()
+            .with("edge", relations.edge.into_dyn())
+            .with("displacement", relations.displacement.into_dyn()))
+    })
+}
+
+/// Reads an image's boundary map and displacement field.
+///
+/// # Errors
+/// An image without them, a damaged store.
+pub fn read(context: &Context, name: &str) -> Result<Relations> {
+    let record = context
+        .store
+        .read(Stage::Irn, name)
+        .with_context(|| format!("no boundary and displacement maps of {name}"))?;
+    Ok(Relations {
+        edge: record.f32::<Ix2>("edge")?,
+        displacement: record.f32::<Ix3>("displacement")?,
+    })
+}

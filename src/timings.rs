@@ -1,0 +1,54 @@
+//! How long stages took: one line per stage and run in `log/timings.jsonl`, for the report.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use fs_err::OpenOptions;
+use serde::{Deserialize, Serialize};
+
+/// One stage of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Name of the stage.
+    pub stage: String,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Images worked on.
+    pub images: usize,
+}
+
+const FILE: &str = "log/timings.jsonl";
+
+/// Appends `timing` below the output directory `out`.
+///
+/// # Errors
+/// A directory that can't be written.
+pub fn append(out: &Path, timing: &Timing) -> Result<()> {
+    fs_err::create_dir_all(out.join("log"))?;
+    let mut file = OpenOptions::new().create(true).append(true).open(out.join(FILE))?;
+    writeln!(file, "{}", serde_json::to_string(timing)?).context("failed to write the timings")
+}
+
+/// The stages in the order of their first run, interrupted runs summed.
+///
+/// # Errors
+/// A file that can't be read.
+pub fn read(out: &Path) -> Result<Vec<Timing>> {
+    let path = out.join(FILE);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let mut summed: Vec<Timing> = Vec::new();
+    for line in fs_err::read_to_string(path)?.lines() {
+        let Ok(timing) = serde_json::from_str::<Timing>(line) else { continue };
+        match summed.iter_mut().find(|known| known.stage == timing.stage) {
+            Some(known) => {
+                known.seconds += timing.seconds;
+                known.images += timing.images;
+            }
+            None => summed.push(timing),
+        }
+    }
+    Ok(summed)
+}
