@@ -1,3 +1,4 @@
 //! The one integration binary: golden vectors, programs, properties.
 
 mod golden;
+mod store;
