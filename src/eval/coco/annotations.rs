@@ -1,0 +1,327 @@
+//! The COCO JSON file of predicted instances: unique ids, 1-based categories, area, box, score (upstream's
+//! `make_cocoann.py` without its faults, ALGORITHMS B4).
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use ndarray::ArrayView2;
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use super::polygon::{Polygon, polygons};
+use super::rle::Rle;
+use crate::error::Hint;
+
+/// How masks are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Compressed run lengths: exact.
+    #[default]
+    Rle,
+    /// Half-pixel outlines as upstream's: holes are lost.
+    Polygons,
+}
+
+/// What is written, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Run lengths or polygons.
+    pub format: Format,
+    /// Keeps fragments of score 0, which upstream's post-processing leaves in its lists.
+    pub keep_zero_scores: bool,
+}
+
+/// A class as the file names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Category {
+    /// The id that annotations refer to.
+    pub id: u64,
+    /// The class name.
+    pub name: String,
+    /// COCO's group of classes; "object" where there is none.
+    pub supercategory: String,
+}
+
+impl Category {
+    /// Categories 1, 2, ... for class names in order.
+    pub fn numbered(names: &[String]) -> Vec<Self> {
+        let ids = 1..;
+        let category = |(id, name): (u64, &String)| Self {
+            id,
+            name: name.clone(),
+            supercategory: "object".to_string(),
+        };
+        ids.zip(names).map(category).collect()
+    }
+}
+
+/// `info` of the file.
+#[derive(Clone, Debug, Serialize)]
+struct Info {
+    description: String,
+    version: String,
+}
+
+/// An image of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Image {
+    /// See [`image_ids`].
+    pub id: u64,
+    /// File name of the photo.
+    pub file_name: String,
+    /// Pixels across.
+    pub width: usize,
+    /// Pixels down.
+    pub height: usize,
+}
+
+/// The two spellings of a mask.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Segmentation {
+    /// Height and width, compressed counts.
+    Rle {
+        /// Height, width.
+        size: [usize; 2],
+        /// Compressed text.
+        counts: String,
+    },
+    /// Closed outlines.
+    Polygons(Vec<Polygon>),
+}
+
+/// One instance of the file.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Annotation {
+    /// Unique in the file.
+    pub id: u64,
+    /// The image's id.
+    pub image_id: u64,
+    /// The category's id.
+    pub category_id: u64,
+    /// Always 0.
+    pub iscrowd: u8,
+    /// Pixels of the mask.
+    pub area: u64,
+    /// x, y, width, height in pixels.
+    pub bbox: [f64; 4],
+    /// The mask.
+    pub segmentation: Segmentation,
+    /// Width of the image.
+    pub width: usize,
+    /// Height of the image.
+    pub height: usize,
+    /// Confidence of the instance.
+    pub score: f32,
+}
+
+/// A COCO data set in the making.
+#[derive(Clone, Debug, Serialize)]
+pub struct CocoFile {
+    info: Info,
+    images: Vec<Image>,
+    annotations: Vec<Annotation>,
+    categories: Vec<Category>,
+    #[serde(skip)]
+    options: Options,
+}
+
+impl CocoFile {
+    /// An empty file; class `k` is `categories[k]`.
+    ///
+    /// # Errors
+    /// When two categories share an id.
+    pub fn new(description: &str, categories: Vec<Category>, options: Options) -> Result<Self> {
+        let mut ids: Vec<_> = categories.iter().map(|category| category.id).collect();
+        ids.sort_unstable();
+        let repeated = ids.windows(2).find(|pair| pair[0] == pair[1]);
+        ensure!(repeated.is_none(), "category ids {ids:?} are not unique");
+        let version = env!("CARGO_PKG_VERSION").to_string();
+        let info = Info { description: description.to_string(), version };
+        Ok(Self { info, images: Vec::new(), annotations: Vec::new(), categories, options })
+    }
+
+    /// Adds the image that the next instances belong to.
+    pub fn add_image(&mut self, image: Image) {
+        self.images.push(image);
+    }
+
+    /// Adds an instance of the image added last: its 0-based class, mask `[h, w]` and score. Empty masks and, unless
+    /// kept, scores of 0 are skipped; returns whether it was added.
+    ///
+    /// # Errors
+    /// When there is no image yet, the mask is not of its size, the class is unknown, or the score is not finite.
+    pub fn add_instance(
+        &mut self,
+        class: usize,
+        mask: ArrayView2<bool>,
+        score: f32,
+    ) -> Result<bool> {
+        let image = self.images.last().context("an instance before any image")?;
+        let (height, width) = mask.dim();
+        let size_agrees = (height, width) == (image.height, image.width);
+        let name = &image.file_name;
+        ensure!(
+            size_agrees,
+            "{name}: mask is {width} x {height}, the image {} x {}",
+            image.width,
+            image.height
+        );
+        ensure!(score.is_finite(), "{name}: an instance has score {score}");
+        let category = self.categories.get(class);
+        let category = category
+            .with_context(|| format!("{name}: class {class} of {}", self.categories.len()))
+            .hint("give the class names that the instances were made with")?;
+        if score == 0.0 && !self.options.keep_zero_scores {
+            return Ok(false);
+        }
+        let id = self.annotations.len() as u64 + 1;
+        let made = annotation(id, image.id, category.id, mask, score, self.options.format);
+        let added = made.is_some();
+        self.annotations.extend(made);
+        Ok(added)
+    }
+
+    /// The instances added so far.
+    pub fn annotations(&self) -> &[Annotation] {
+        &self.annotations
+    }
+
+    /// Writes the file under a temporary name and renames it: there is never half a file at `path`.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let failed = || format!("failed to write COCO annotations to {}", path.display());
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = parent.unwrap_or(Path::new("."));
+        fs_err::create_dir_all(directory).with_context(failed)?;
+        let mut file = NamedTempFile::new_in(directory).with_context(failed)?;
+        let json = serde_json::to_vec(self).with_context(failed)?;
+        file.write_all(&json).with_context(failed)?;
+        file.as_file().sync_all().with_context(failed)?;
+        file.persist(path).with_context(failed)?;
+        Ok(())
+    }
+}
+
+/// One annotation; `None` for an empty mask.
+pub fn annotation(
+    id: u64,
+    image_id: u64,
+    category_id: u64,
+    mask: ArrayView2<bool>,
+    score: f32,
+    format: Format,
+) -> Option<Annotation> {
+    let rle = Rle::new(mask);
+    let [height, width] = rle.size();
+    let segmentation = match format {
+        Format::Rle => Segmentation::Rle { size: rle.size(), counts: rle.text() },
+        Format::Polygons => Segmentation::Polygons(polygons(mask)),
+    };
+    (rle.area() > 0).then(|| Annotation {
+        id,
+        image_id,
+        category_id,
+        iscrowd: 0,
+        area: rle.area(),
+        bbox: rle.bbox().map(f64::from),
+        segmentation,
+        width,
+        height,
+        score,
+    })
+}
+
+/// Ids for image names: the digits of a name of digits and underscores (`2007_000032` is 2007000032) when no other
+/// name has the same; the smallest free numbers from 1 for all others, in order.
+pub fn image_ids<S: AsRef<str>>(names: &[S]) -> Vec<u64> {
+    let digits: Vec<_> = names.iter().map(|name| digits_of(name.as_ref())).collect();
+    let mut uses = BTreeMap::new();
+    for id in digits.iter().flatten() {
+        *uses.entry(*id).or_insert(0) += 1;
+    }
+    let mut free = (1..).filter(|id| !uses.contains_key(id));
+    let mut id_of = |id: Option<u64>| match id {
+        Some(id) if uses[&id] == 1 => id,
+        _ => free.next().unwrap_or_default(),
+    };
+    digits.into_iter().map(&mut id_of).collect()
+}
+
+/// At most 15 digits, so that JSON readers with f64 numbers keep the id.
+fn digits_of(name: &str) -> Option<u64> {
+    let allowed = name.chars().all(|c| c.is_ascii_digit() || c == '_');
+    let digits: String = name.chars().filter(char::is_ascii_digit).collect();
+    let usable = allowed && (1..=15).contains(&digits.len());
+    usable.then(|| digits.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn file(options: Options) -> CocoFile {
+        let categories = Category::numbered(&["cat".to_string(), "dog".to_string()]);
+        let mut file = CocoFile::new("test", categories, options).unwrap();
+        file.add_image(Image { id: 9, file_name: "9.jpg".to_string(), width: 3, height: 2 });
+        file
+    }
+
+    #[test]
+    fn a_file_as_coco_wants_it() {
+        let mut file = file(Options::default());
+        let mask = array![[false, true, true], [false, false, true]];
+        assert!(file.add_instance(1, mask.view(), 0.5).unwrap());
+        assert!(!file.add_instance(0, mask.view(), 0.0).unwrap(), "a fragment");
+        assert!(!file.add_instance(0, array![[false; 3], [false; 3]].view(), 0.5).unwrap());
+        assert!(file.add_instance(0, mask.view(), 0.25).unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sub/coco.json");
+        file.write(&path).unwrap();
+        let json: Value = serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
+        let expected = json!({
+            "id": 1, "image_id": 9, "category_id": 2, "iscrowd": 0, "area": 3,
+            "bbox": [1.0, 0.0, 2.0, 2.0], "segmentation": {"size": [2, 3], "counts": "2112"},
+            "width": 3, "height": 2, "score": 0.5
+        });
+        assert_eq!(json["annotations"][0], expected);
+        assert_eq!(json["annotations"][1]["id"], 2);
+        assert_eq!(json["categories"][1]["name"], "dog");
+    }
+
+    #[test]
+    fn zero_scores_and_polygons_on_request() {
+        let mut file = file(Options { format: Format::Polygons, keep_zero_scores: true });
+        assert!(file.add_instance(0, array![[true; 3]; 2].view(), 0.0).unwrap());
+        assert!(
+            matches!(&file.annotations()[0].segmentation, Segmentation::Polygons(p) if p.len() == 1)
+        );
+    }
+
+    #[test]
+    fn wrong_instances_are_errors() {
+        let mut file = file(Options::default());
+        let mask = array![[true; 3]; 2];
+        assert!(file.add_instance(2, mask.view(), 0.5).is_err());
+        assert!(file.add_instance(0, array![[true]].view(), 0.5).is_err());
+        assert!(file.add_instance(0, mask.view(), f32::NAN).is_err());
+        let twice = vec![Category { id: 1, name: String::new(), supercategory: String::new() }; 2];
+        assert!(CocoFile::new("", twice, Options::default()).is_err());
+    }
+
+    #[test]
+    fn ids_from_digits_or_counted() {
+        assert_eq!(image_ids(&["2007_000032", "000000000009"]), [2_007_000_032, 9]);
+        assert_eq!(
+            image_ids(&["b", "2", "1_2", "12", "a", "99999999999999999"]),
+            [1, 2, 3, 4, 5, 6]
+        );
+    }
+}
