@@ -30,6 +30,8 @@ pub mod error;
 pub mod interrupt;
 pub mod log;
 pub mod overlap;
+#[cfg(feature = "train")]
+pub mod pipeline;
 pub mod progress;
 pub mod timings;
 
