@@ -1,18 +1,20 @@
 //! What every stage needs: settings, the images, the store; and what it leaves: done, skipped.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use rayon::ThreadPool;
 use serde_json::Value;
 
 use crate::config::Config;
 use crate::data::dataset::{Dataset, Item};
+use crate::error::Hint;
 use crate::overlap::{self, overlapped};
 use crate::progress::Progress;
-use crate::store::{Identity, Record, Stage, Store};
+use crate::store::{Identity, Record, Stage, StageSettings, Store};
 use crate::timings::{self, Timing};
 
 /// Settings, data and store of a run.
@@ -25,6 +27,8 @@ pub struct Context {
     pub pool: ThreadPool,
     /// Compute again what is there.
     pub force: bool,
+    /// Stages computed by this process, which `force` does not throw away again.
+    fresh: RefCell<BTreeSet<Stage>>,
 }
 
 /// What a stage did.
@@ -53,11 +57,15 @@ impl Context {
     /// # Errors
     /// An output directory that can't be written, a store of another data set or version.
     pub fn open(config: Config, force: bool) -> Result<Self> {
-        let identity = Identity::new(&config.data.root.to_string_lossy(), &config.data.classes);
+        let identity = Identity {
+            dataset: config.data.root.display().to_string(),
+            classes: config.data.classes.clone(),
+            ..Identity::default()
+        };
         let store = Store::create_or_open(&config.run.out.join("store"), &identity)?;
         fs_err::write(config.run.out.join("settings.yaml"), crate::config::to_yaml(&config)?)?;
         let pool = overlap::pool(config.run.thread_count())?;
-        Ok(Self { config, store, pool, force })
+        Ok(Self { config, store, pool, force, fresh: RefCell::default() })
     }
 
     /// The list `list` of the data set; problems of single entries are warnings here and skips later.
@@ -118,6 +126,24 @@ impl Context {
         Ok(dir)
     }
 
+    /// What `stage` was computed with; null where there is nothing of it.
+    ///
+    /// # Errors
+    /// A store that can't be read.
+    pub fn settings_of(&self, stage: Stage) -> Result<Value> {
+        let known = self.store.stage_settings(stage)?;
+        Ok(known.first().map_or(Ok(Value::Null), |known| serde_json::from_str(&known.settings))?)
+    }
+
+    fn expect_settings(&self, stage: Stage, settings: &Value) -> Result<()> {
+        let text = settings.to_string();
+        match self.store.stage_settings(stage)?.iter().find(|known| known.settings != text) {
+            None => Ok(()),
+            Some(_) => Err(anyhow!("the store's {stage} maps were made with other settings or models"))
+                .hint("--force makes them again; or choose another run.out"),
+        }
+    }
+
     /// Makes the missing records of `stage` for `items`: `prepare` on the pool's threads, `finish` on
     /// this one, in the items' order. An image that fails is skipped and listed.
     ///
@@ -131,10 +157,10 @@ impl Context {
         prepare: impl Fn(&Item) -> Result<P> + Sync,
         mut finish: impl FnMut(&Item, P) -> Result<Record>,
     ) -> Result<Outcome> {
-        if self.force {
+        if self.force && self.fresh.borrow_mut().insert(stage) {
             self.store.remove_stage(stage)?;
         }
-        self.store.expect_settings(stage, settings)?;
+        self.expect_settings(stage, settings)?;
         let there = self.store.names(stage)?;
         let missing: Vec<&Item> =
             items.iter().filter(|item| !there.contains(&item.name)).collect();
@@ -144,7 +170,9 @@ impl Context {
             return Ok(outcome);
         }
         let started = Instant::now();
-        let mut writer = self.store.writer(stage, settings)?;
+        let model = settings["model"].as_str().unwrap_or_default().to_string();
+        let settings = StageSettings { settings: settings.to_string(), model };
+        let writer = self.store.writer(stage, settings)?;
         let mut progress = Progress::new(&stage.to_string(), missing.len(), "images");
         let lookahead = 2 * self.config.run.thread_count();
         let work = |item| (item, prepare(item));
@@ -153,7 +181,7 @@ impl Context {
             match prepared.and_then(|prepared| finish(item, prepared)) {
                 Ok(record) => {
                     outcome.done += 1;
-                    writer.put(&item.name, record)
+                    writer.put(&item.name, &record)
                 }
                 Err(error) => {
                     outcome.skipped.insert(item.name.clone(), format!("{error:#}"));

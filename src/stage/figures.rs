@@ -20,7 +20,7 @@ pub fn panels(context: &Context, set: &Dataset, item: &Item) -> Result<Vec<(Stri
     let photo = read_photo(&item.photo, context.config.data.exif)?;
     let (height, width, _) = photo.dim();
     let size = (height, width);
-    let has = |stage| Ok::<bool, anyhow::Error>(context.store.has(stage, &item.name));
+    let has = |stage| context.store.has(stage, &item.name);
     let names = &context.config.data.classes;
     let mut panels: Vec<(String, Picture)> = vec![("photo".into(), photo.clone())];
     if has(Stage::Cam)? {

@@ -26,8 +26,8 @@ pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
         "cam_power": config.sem_seg.cam_power,
         "background": config.ins_seg.background,
         "min_fragment": config.ins_seg.min_fragment,
-        "cam": context.store.settings(Stage::Cam)?,
-        "irn": context.store.settings(Stage::Irn)?,
+        "cam": context.settings_of(Stage::Cam)?,
+        "irn": context.settings_of(Stage::Irn)?,
     });
     let dir = config.ins_seg.write_npy.then(|| context.dir("ins_seg")).transpose()?;
     let prepare = |item: &Item| {

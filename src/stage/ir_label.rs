@@ -21,7 +21,7 @@ pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
     let config = &context.config;
     let settings = json!({
         "ir_label": config.ir_label,
-        "cam": context.store.settings(Stage::Cam)?,
+        "cam": context.settings_of(Stage::Cam)?,
     });
     let (dir, palette) = (context.dir("ir_label")?, voc_palette());
     let prepare = |item: &Item| {

@@ -140,7 +140,7 @@ fn timings(context: &Context) -> Result<Vec<Timing>> {
 fn image(context: &Context, set: &Dataset, item: &Item) -> Result<ReportImage> {
     let panels = figures::panels(context, set, item)?;
     let panels = panels.into_iter().map(|(kind, picture)| Panel::new(kind, &picture, PANEL_SIDE));
-    let scores = if context.store.has(Stage::InsSeg, &item.name) {
+    let scores = if context.store.has(Stage::InsSeg, &item.name)? {
         ins_seg::read(context, &item.name)?.score.into_iter().filter(|&score| score > 0.0).collect()
     } else {
         Vec::new()
@@ -157,7 +157,7 @@ fn image(context: &Context, set: &Dataset, item: &Item) -> Result<ReportImage> {
 /// Mean IoU of the semantic mask over the labels of this image.
 fn iou(context: &Context, set: &Dataset, item: &Item) -> Result<Option<f64>> {
     let path = set.semantic_mask_path(item);
-    if !path.exists() || !context.store.has(Stage::SemSeg, &item.name) {
+    if !path.exists() || !context.store.has(Stage::SemSeg, &item.name)? {
         return Ok(None);
     }
     let mut confusion = Confusion::default();

@@ -23,8 +23,8 @@ pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
     let settings = json!({
         "walk": config.walk,
         "sem_seg": config.sem_seg,
-        "cam": context.store.settings(Stage::Cam)?,
-        "irn": context.store.settings(Stage::Irn)?,
+        "cam": context.settings_of(Stage::Cam)?,
+        "irn": context.settings_of(Stage::Irn)?,
     });
     let (dir, palette) = (context.dir("sem_seg")?, voc_palette());
     let prepare = |item: &Item| {
