@@ -1,0 +1,122 @@
+//! Bilinear resizing as PyTorch does it: `align_corners=False`, f32 coordinates, no antialiasing.
+//!
+//! Both axes are separable: rows are stretched once, then blended in pairs.
+
+use ndarray::{Array3, ArrayView3, Axis};
+use rayon::prelude::*;
+
+/// Height and width.
+pub type Size = (usize, usize);
+
+/// Resizes `[C,h,w]` to `[C,H,W]` with `size = (H, W)`.
+pub fn resize(maps: ArrayView3<f32>, size: Size) -> Array3<f32> {
+    resize_cut(maps, size, size)
+}
+
+/// Four times as large, then cut at the right and bottom to `size`.
+pub fn upscale4(maps: ArrayView3<f32>, size: Size) -> Array3<f32> {
+    let (_, h, w) = maps.dim();
+    resize_cut(maps, (4 * h, 4 * w), size)
+}
+
+/// Resizes to `full` but computes only the top left part of size `cut`.
+///
+/// A `cut` beyond `full` is limited to it; an empty map gives zeros.
+pub fn resize_cut(maps: ArrayView3<f32>, full: Size, cut: Size) -> Array3<f32> {
+    let (channels, h, w) = maps.dim();
+    let cut = (cut.0.min(full.0), cut.1.min(full.1));
+    let mut out = Array3::zeros((channels, cut.0, cut.1));
+    if h == 0 || w == 0 || out.is_empty() {
+        return out;
+    }
+    let rows = Taps::new(h, full.0, cut.0);
+    let columns = Taps::new(w, full.1, cut.1);
+    let stretched = stretch(maps, &columns);
+    let stretched = stretched.as_slice().expect("fresh arrays are contiguous");
+    let target = out.as_slice_mut().expect("fresh arrays are contiguous");
+    target.par_chunks_mut(cut.1).with_min_len(16).enumerate().for_each(|(i, line)| {
+        let (channel, y) = (i / cut.0, i % cut.0);
+        let row = |r: usize| &stretched[(channel * h + r) * cut.1..][..cut.1];
+        let tap = rows.0[y];
+        for ((out, a), b) in line.iter_mut().zip(row(tap.low)).zip(row(tap.high)) {
+            *out = tap.weights[0] * a + tap.weights[1] * b;
+        }
+    });
+    out
+}
+
+/// Resizes along the width only.
+fn stretch(maps: ArrayView3<f32>, columns: &Taps) -> Array3<f32> {
+    let (channels, h, _) = maps.dim();
+    let mut out = Array3::zeros((channels, h, columns.0.len()));
+    out.axis_iter_mut(Axis(0))
+        .into_par_iter()
+        .zip(maps.axis_iter(Axis(0)).into_par_iter())
+        .for_each(|(mut out, map)| {
+            for (mut line, row) in out.rows_mut().into_iter().zip(map.rows()) {
+                for (out, tap) in line.iter_mut().zip(&columns.0) {
+                    *out = tap.weights[0] * row[tap.low] + tap.weights[1] * row[tap.high];
+                }
+            }
+        });
+    out
+}
+
+/// The two source positions of one output position.
+#[derive(Clone, Copy)]
+struct Tap {
+    low: usize,
+    high: usize,
+    weights: [f32; 2],
+}
+
+/// The taps of the first `count` of `output` positions.
+struct Taps(Vec<Tap>);
+
+impl Taps {
+    fn new(input: usize, output: usize, count: usize) -> Self {
+        let scale = input as f32 / output as f32;
+        let tap = |position: usize| {
+            let source = (scale * (position as f32 + 0.5) - 0.5).max(0.0);
+            let low = (source as usize).min(input - 1);
+            let fraction = (source - low as f32).clamp(0.0, 1.0);
+            Tap { low, high: (low + 1).min(input - 1), weights: [1.0 - fraction, fraction] }
+        };
+        Self((0..count).map(tap).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array3, array, s};
+
+    use super::*;
+
+    #[test]
+    fn the_same_size_changes_nothing() {
+        let map = Array3::from_shape_fn((2, 3, 5), |(c, y, x)| (c * 17 + y * 5 + x) as f32);
+        assert_eq!(resize(map.view(), (3, 5)), map);
+    }
+
+    #[test]
+    fn doubling_a_row_by_hand() {
+        let map = array![[[0.0, 4.0]]];
+        assert_eq!(resize(map.view(), (1, 4)), array![[[0.0, 1.0, 3.0, 4.0]]]);
+    }
+
+    #[test]
+    fn cutting_equals_resizing_then_slicing() {
+        let map = Array3::from_shape_fn((2, 5, 4), |(c, y, x)| ((c + 3 * y + 7 * x) % 11) as f32);
+        let whole = resize(map.view(), (20, 16));
+        assert_eq!(upscale4(map.view(), (18, 13)), whole.slice(s![.., ..18, ..13]));
+    }
+
+    #[test]
+    fn empty_maps_give_empty_maps() {
+        assert_eq!(resize(Array3::zeros((0, 3, 3)).view(), (6, 6)).dim(), (0, 6, 6));
+        assert_eq!(
+            resize(Array3::zeros((1, 0, 3)).view(), (2, 2)),
+            Array3::<f32>::zeros((1, 2, 2))
+        );
+    }
+}
