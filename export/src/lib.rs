@@ -1,1 +1,32 @@
-//! x
+//! The networks as ONNX files, and ONNX Runtime to run them.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`info`] | what a model says about itself, sealed by a hash |
+//! | [`locate`], [`onnxruntime`] | the shared library found and loaded; sessions |
+//! | [`onnx`] | the messages of the file format |
+//! | `symbol`, `export` | a forward pass written down as a graph (feature `graph`, as all below) |
+//! | `probe`, `verify` | Candle and ONNX Runtime compared; the first diverging node |
+//! | `checkpoint`, `cli` | the program `irn-export` |
+
+pub mod info;
+pub mod locate;
+pub mod onnx;
+pub mod onnxruntime;
+
+#[cfg(feature = "graph")]
+pub mod export;
+#[cfg(feature = "graph")]
+pub mod symbol;
+#[cfg(feature = "graph")]
+pub mod trace;
+
+#[cfg(feature = "graph")]
+pub use self::{
+    export::{export_cam, export_irn},
+    symbol::Symbol,
+};
+pub use self::{
+    info::{ModelInfo, NetworkKind},
+    onnxruntime::{Session, SessionOptions},
+};

@@ -1,0 +1,140 @@
+//! A network as an ONNX file: the forward pass on a [`Symbol`], then names, shapes and description.
+//!
+//! Batch, height and width stay open. Equal networks and descriptions give equal bytes.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use irn_models::{CamNet, IrNet, Param};
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use crate::info::{ModelInfo, NetworkKind, hexadecimal};
+use crate::onnx::{Dim, GraphProto, IR_VERSION, ModelProto, OPSET, OperatorSetIdProto};
+use crate::symbol::Symbol;
+
+/// Name of the only input: the normalised photo, f32 `(batch, 3, height, width)`.
+pub const INPUT: &str = "image";
+
+/// The CAM network. Outputs: `scores` `(batch, classes, h16, w16)`, the score of every class at every
+/// cell before any ReLU, and `logits` `(batch, classes)`, their mean.
+///
+/// # Errors
+/// A description of another network or number of classes.
+pub fn export_cam(net: &CamNet, info: &ModelInfo) -> Result<Vec<u8>> {
+    let classes = net.classifier.weight.var().dim(0)?;
+    ensure!(info.network == NetworkKind::Cam, "a CAM network described as {}", info.network);
+    ensure!(
+        info.classes.len() == classes,
+        "{} class names for a network of {classes} classes",
+        info.classes.len()
+    );
+    let image = Symbol::input(INPUT);
+    let scores = net.forward(&image)?;
+    debug_assert_eq!(scores.extent().divisor, info.stride);
+    let logits = scores.spatial_mean()?;
+    scores.output("scores", map(classes, 16));
+    logits.output("logits", vec!["batch".into(), classes.into()]);
+    let mut params = Vec::new();
+    net.visit(&mut |param| params.push(param));
+    encode(image.finish("cam", photo()), info, &params)
+}
+
+/// IRNet. Outputs: `edge` `(batch, 1, h4, w4)`, the class boundary logit, and `displacement`
+/// `(batch, 2, h4, w4)`, `(dy, dx)` with the mean shift subtracted.
+///
+/// # Errors
+/// A description of another network.
+pub fn export_irn(net: &IrNet, info: &ModelInfo) -> Result<Vec<u8>> {
+    ensure!(info.network == NetworkKind::Irn, "an IRNet described as {}", info.network);
+    let image = Symbol::input(INPUT);
+    let relations = net.forward_eval(&image)?;
+    debug_assert_eq!(relations.edge.extent().divisor, info.stride);
+    relations.edge.output("edge", map(1, 4));
+    relations.displacement.output("displacement", map(2, 4));
+    let mut params = Vec::new();
+    net.visit(&mut |param| params.push(param));
+    encode(image.finish("irn", photo()), info, &params)
+}
+
+fn photo() -> Vec<Dim> {
+    vec!["batch".into(), 3usize.into(), "height".into(), "width".into()]
+}
+
+fn map(channels: usize, stride: usize) -> Vec<Dim> {
+    let [h, w] = ["h", "w"].map(|axis| Dim::Param(format!("{axis}{stride}")));
+    vec!["batch".into(), channels.into(), h, w]
+}
+
+fn encode(graph: GraphProto, info: &ModelInfo, params: &[&Param]) -> Result<Vec<u8>> {
+    let info = ModelInfo { weights_sha256: weights_sha256(params)?, ..info.clone() };
+    let metadata_props = info.entries(&graph.encode_to_vec())?;
+    let model = ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: "irn-export".into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        graph: Some(graph),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        metadata_props,
+    };
+    Ok(model.encode_to_vec())
+}
+
+/// SHA-256 over name, shape and little-endian f32 values of every parameter, sorted by name.
+fn weights_sha256(params: &[&Param]) -> Result<String> {
+    let sorted: BTreeMap<&str, &&Param> = params.iter().map(|p| (p.name.as_str(), p)).collect();
+    let mut hash = Sha256::new();
+    for (name, param) in sorted {
+        hash.update(format!("{name} {:?}\n", param.var().dims()));
+        let values = param.tensor().flatten_all()?.to_vec1::<f32>()?;
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        hash.update(bytes);
+    }
+    Ok(hexadecimal(&hash.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use candle_core::Device;
+    use irn_models::resnet::BACKBONES;
+    use irn_models::{Backbone, Weights};
+
+    use super::*;
+
+    fn irn(backbone: Backbone) -> (IrNet, ModelInfo) {
+        let net = IrNet::new(&mut Weights::seeded(1, &Device::Cpu), backbone, 0.125).unwrap();
+        (net, ModelInfo::new(NetworkKind::Irn, backbone.name, 0.125, vec![]))
+    }
+
+    #[test]
+    fn graphs_are_deterministic_lean_and_sound() {
+        for backbone in BACKBONES {
+            let (net, info) = irn(backbone);
+            let bytes = export_irn(&net, &info).unwrap();
+            assert_eq!(bytes, export_irn(&net, &info).unwrap());
+            let graph = ModelProto::decode(&*bytes).unwrap().graph.unwrap();
+            let names = graph.initializer.iter().map(|tensor| tensor.name.clone());
+            let mut known: HashSet<String> = names.chain([INPUT.into(), String::new()]).collect();
+            assert!(known.len() == graph.initializer.len() + 2, "duplicate constants");
+            for node in &graph.node {
+                assert!(node.op_type != "Identity" && node.op_type != "BatchNormalization");
+                assert!(node.input.iter().all(|input| known.contains(input)), "{}", node.name);
+                assert!(known.insert(node.output[0].clone()), "{} is made twice", node.output[0]);
+            }
+            assert!(graph.output.iter().all(|output| known.contains(&output.name)));
+        }
+    }
+
+    #[test]
+    fn a_wrong_description_is_refused() {
+        let backbone = BACKBONES[0];
+        let (net, mut info) = irn(backbone);
+        info.network = NetworkKind::Cam;
+        assert!(export_irn(&net, &info).is_err());
+        let cam = CamNet::new(&mut Weights::seeded(1, &Device::Cpu), backbone, 0.125, 3).unwrap();
+        let error = export_cam(&cam, &info).unwrap_err().to_string();
+        assert_eq!(error, "0 class names for a network of 3 classes");
+    }
+}
