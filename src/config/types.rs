@@ -235,15 +235,13 @@ impl Default for SemSegConfig {
 pub struct InsSegConfig {
     /// Background threshold on the normalised walk result.
     pub background: f32,
-    /// Pieces below this share of the image's area get score 0.
-    pub min_fragment: f64,
     /// Write `ins_seg/NAME.npy` files in upstream's layout besides the store.
     pub write_npy: bool,
 }
 
 impl Default for InsSegConfig {
     fn default() -> Self {
-        Self { background: 0.25, min_fragment: 0.01, write_npy: true }
+        Self { background: 0.25, write_npy: true }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::data::npy;
 use crate::data::photo::read_photo;
 use crate::data::resize;
 use crate::error::Hint;
-use crate::label::merge::{MergedCam, merge};
+use crate::label::{MergedCam, merge};
 use crate::runtime::CamModel;
 use crate::store::{Record, Stage};
 

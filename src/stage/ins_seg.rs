@@ -10,7 +10,7 @@ use super::{Context, Outcome, cam, irn};
 use crate::data::dataset::Item;
 use crate::data::npy;
 use crate::data::photo::size_of;
-use crate::label::instances::{Instances, InstanceSettings, instances};
+use crate::label::{Instances, instances};
 use crate::store::{Record, Stage};
 
 /// Makes the instance masks that the store lacks, and `ins_seg/NAME.npy`.
@@ -25,7 +25,6 @@ pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
         "walk": config.walk,
         "cam_power": config.sem_seg.cam_power,
         "background": config.ins_seg.background,
-        "min_fragment": config.ins_seg.min_fragment,
         "cam": context.settings_of(Stage::Cam)?,
         "irn": context.settings_of(Stage::Irn)?,
     });
@@ -56,13 +55,9 @@ fn detect(context: &Context, item: &Item) -> Result<Instances> {
     let relations = irn::read(context, &item.name)?;
     let mut maps = stored.record.f32::<Ix3>("cam")?;
     powered(&mut maps, config.sem_seg.cam_power);
-    let settings = InstanceSettings {
-        walk: config.walk.clone(),
-        background: config.ins_seg.background,
-        min_fragment: config.ins_seg.min_fragment,
-    };
     let (edge, displacement) = (relations.edge.view(), relations.displacement.view());
-    Ok(instances(maps.view(), &stored.keys, edge, displacement, size, &settings))
+    let (walk, threshold) = (&config.walk, config.ins_seg.background);
+    Ok(instances(maps.view(), edge, displacement, &stored.keys, size, walk, threshold))
 }
 
 /// An image's instance masks.

@@ -15,10 +15,8 @@ use crate::data::photo::{read_photo, voc_palette, write_palette_png, write_rgb_p
 use crate::data::resize;
 use crate::error::Hint;
 use crate::eval::coco::annotations::{Category, CocoFile, Image, Options};
-use crate::label::instances::{InstanceSettings, Instances, instances};
-use crate::label::merge::{MergedCam, merge};
-use crate::label::random_walk::random_walk;
-use crate::label::semantic;
+use crate::label::semantic::semantic;
+use crate::label::{Instances, MergedCam, instances, merge, random_walk};
 use crate::runtime::{CamModel, IrnModel, Padding};
 use crate::view::{field, heat, instances as drawn, labels, strip};
 
@@ -125,15 +123,11 @@ fn masks(
     let mut strided = merged.cam.clone();
     powered(&mut strided, config.sem_seg.cam_power);
     let walked = random_walk(strided.view(), relations.edge.view(), &config.walk);
-    let scores = semantic::scores(walked.view(), size, config.run.compat);
-    let label = semantic::label_of(scores.view(), keys, config.sem_seg.background);
-    let settings = InstanceSettings {
-        walk: config.walk.clone(),
-        background: config.ins_seg.background,
-        min_fragment: config.ins_seg.min_fragment,
-    };
+    let background = config.sem_seg.background;
+    let label = semantic(walked.view(), keys, size, background, config.run.compat);
     let (edge, displacement) = (relations.edge.view(), relations.displacement.view());
-    let found = instances(strided.view(), keys, edge, displacement, size, &settings);
+    let (walk, threshold) = (&config.walk, config.ins_seg.background);
+    let found = instances(strided.view(), edge, displacement, keys, size, walk, threshold);
     Ok(Masks { merged, relations, label, found })
 }
 

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::{Context, Outcome, cam, irn};
 use crate::data::dataset::Item;
 use crate::data::photo::{size_of, voc_palette, write_palette_png};
-use crate::label::random_walk::random_walk;
-use crate::label::semantic;
+use crate::label::random_walk;
+use crate::label::semantic::semantic;
 use crate::store::{Record, Stage};
 
 /// Makes the semantic masks that the store lacks, and `sem_seg/NAME.png`.
@@ -53,8 +53,8 @@ fn label(context: &Context, item: &Item) -> Result<Labelled> {
     let mut maps = stored.record.f32::<Ix3>("cam")?;
     powered(&mut maps, config.sem_seg.cam_power);
     let walked = random_walk(maps.view(), relations.edge.view(), &config.walk);
-    let scores = semantic::scores(walked.view(), size, config.run.compat);
-    let label = semantic::label_of(scores.view(), &stored.keys, config.sem_seg.background);
+    let background = config.sem_seg.background;
+    let label = semantic(walked.view(), &stored.keys, size, background, config.run.compat);
     Ok((stored.keys, walked, label))
 }
 

@@ -153,3 +153,19 @@ pub fn params_of(visit: impl FnOnce(&mut dyn FnMut(&Param))) -> Vec<Param> {
     visit(&mut |param| params.push(param.clone()));
     params
 }
+
+/// Writes a random backbone whose normalisation is calibrated on the training images, as weights to
+/// start from.
+///
+/// # Errors
+/// No readable photo, a file that can't be written.
+pub fn calibrate_to(config: &Config, dataset: &Dataset, path: &Path) -> Result<()> {
+    let mut weights = Weights::seeded(config.run.seed, &Device::Cpu);
+    let resnet = ResNet::new(&mut weights, "resnet50", backbone(config)?, config.network.width, 0)?;
+    calibrate_on(&resnet, dataset, config)?;
+    let params = params_of(|f| resnet.visit(&mut |param| f(param)));
+    let metadata = metadata("backbone", config, dataset, &config.cam.train);
+    checkpoint::save(path, &super::state::tensors_of(&params), &metadata)?;
+    eprintln!("wrote {}", path.display());
+    Ok(())
+}

@@ -129,7 +129,7 @@ fn judge(
         What::SemSeg | What::InsSeg => {
             let stored = sem_seg::read(context, &item.name)?;
             confusion.add(stored.label.view(), truth.view())?;
-            let scores = semantic::scores(stored.walked.view(), truth.dim(), context.config.run.compat);
+            let scores = semantic::scores(stored.walked.view(), truth.dim());
             sweep.add(scores.view(), &stored.keys, truth.view())?;
             true
         }
