@@ -6,6 +6,7 @@ use anyhow::Result;
 use irn_export::{ExportOptions, export_checkpoint};
 
 use crate::config::Pass;
+use crate::data::dataset::{Dataset, Item};
 use crate::stage::eval::{self, What};
 use crate::stage::{Context, Outcome, cam, coco, ins_seg, ir_label, report, sem_seg};
 use crate::timings::{self, Timing};
@@ -21,25 +22,20 @@ pub fn run(context: &Context) -> Result<Outcome> {
     for pass in Pass::ALL.into_iter().filter(|pass| context.config.run.passes.contains(pass)) {
         outcome.absorb(step(context, pass)?);
     }
-    Ok(outcome)
+    Ok(context.outcome(outcome))
 }
 
 fn step(context: &Context, pass: Pass) -> Result<Outcome> {
     match pass {
         Pass::TrainCam => train_cam_and_export(context),
-        Pass::MakeCam => {
-            let set = context.every_set()?;
-            let mut outcome = cam::run(context, &set.items)?;
-            outcome.skipped.extend(set.problems.skips());
-            Ok(outcome)
-        }
+        Pass::MakeCam => cam::run(context, &context.every_set()?),
         Pass::EvalCam => evaluate(context, What::Cam),
-        Pass::MakeIrLabel => ir_label::run(context, &context.train_set()?.items),
-        Pass::EvalIrLabel => Ok(Outcome::default()),
+        Pass::MakeIrLabel => ir_label::run(context, &context.train_set()?),
+        Pass::EvalIrLabel => evaluate_on(context, &context.train_set()?, What::IrLabel),
         Pass::TrainIrn => train_irn_and_export(context),
-        Pass::MakeSemSeg => sem_seg::run(context, &context.infer_set()?.items),
+        Pass::MakeSemSeg => sem_seg::run(context, &context.infer_set()?),
         Pass::EvalSemSeg => evaluate(context, What::SemSeg),
-        Pass::MakeInsSeg => ins_seg::run(context, &context.infer_set()?.items),
+        Pass::MakeInsSeg => ins_seg::run(context, &context.infer_set()?),
         Pass::EvalInsSeg => evaluate(context, What::InsSeg),
         Pass::Coco => coco::run(context, &context.infer_set()?),
         Pass::Report => report::run(context, &context.eval_set()?),
@@ -47,7 +43,21 @@ fn step(context: &Context, pass: Pass) -> Result<Outcome> {
 }
 
 fn evaluate(context: &Context, what: What) -> Result<Outcome> {
-    Ok(eval::run(context, what)?.1)
+    evaluate_on(context, &context.eval_set()?, what)
+}
+
+/// Evaluates the images that have ground truth; without any there is nothing to do.
+fn evaluate_on(context: &Context, set: &Dataset, what: What) -> Result<Outcome> {
+    let has_truth = |item: &&Item| match what {
+        What::InsSeg => item.instance_mask_path().exists(),
+        _ => item.semantic_mask_path().exists(),
+    };
+    let items: Vec<Item> = set.items.iter().filter(has_truth).cloned().collect();
+    if items.is_empty() {
+        eprintln!("eval {}: no ground truth, nothing to compare with", what.name());
+        return Ok(Outcome::default());
+    }
+    Ok(eval::run(context, &Dataset { items, ..set.clone() }, what)?.1)
 }
 
 /// Trains the CAM network where that is not finished, and exports it to `cam.onnx`.

@@ -82,19 +82,13 @@ enum Verb {
 /// Those of the stage.
 pub fn run(cli: Cli) -> Result<Outcome> {
     match cli.verb {
-        Verb::Cam(settings) => on_set(&settings, Context::every_set, |c, set| {
-            listed(set, cam::run(c, &set.items)?)
+        Verb::Cam(settings) => on_set(&settings, Context::every_set, cam::run),
+        Verb::IrLabel(settings) => on_set(&settings, Context::train_set, ir_label::run),
+        Verb::SemSeg(settings) => on_set(&settings, Context::infer_set, sem_seg::run),
+        Verb::InsSeg(settings) => on_set(&settings, Context::infer_set, ins_seg::run),
+        Verb::Eval { what, settings } => on_set(&settings, Context::eval_set, |context, set| {
+            Ok(eval::run(context, set, what)?.1)
         }),
-        Verb::IrLabel(settings) => on_set(&settings, Context::train_set, |c, set| {
-            listed(set, ir_label::run(c, &set.items)?)
-        }),
-        Verb::SemSeg(settings) => on_set(&settings, Context::infer_set, |c, set| {
-            listed(set, sem_seg::run(c, &set.items)?)
-        }),
-        Verb::InsSeg(settings) => on_set(&settings, Context::infer_set, |c, set| {
-            listed(set, ins_seg::run(c, &set.items)?)
-        }),
-        Verb::Eval { what, settings } => Ok(eval::run(&open(&settings)?, what)?.1),
         Verb::Coco(settings) => on_set(&settings, Context::infer_set, coco::run),
         Verb::Draw(settings) => on_set(&settings, Context::infer_set, figures::run),
         Verb::Report(settings) => on_set(&settings, Context::eval_set, report::run),
@@ -117,13 +111,7 @@ fn on_set(
 ) -> Result<Outcome> {
     let context = open(settings)?;
     let set = set(&context)?;
-    work(&context, &set)
-}
-
-/// Adds the list's own problems to what a stage skipped.
-fn listed(set: &Dataset, mut outcome: Outcome) -> Result<Outcome> {
-    outcome.skipped.extend(set.problems.skips());
-    Ok(outcome)
+    Ok(context.outcome(work(&context, &set)?))
 }
 
 fn print(found: &one::Found, predicted: bool) {

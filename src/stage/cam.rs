@@ -5,7 +5,7 @@ use ndarray::Array3;
 use serde_json::json;
 
 use super::{Context, Outcome};
-use crate::data::dataset::Item;
+use crate::data::dataset::{Dataset, Item};
 use crate::data::npy;
 use crate::data::photo::read_photo;
 use crate::data::resize;
@@ -64,7 +64,7 @@ pub fn model(context: &Context) -> Result<CamModel> {
 ///
 /// # Errors
 /// No model, a store that can't be written, Ctrl-C. Single images that fail are skipped and listed.
-pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
+pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let config = &context.config;
     let mut model = model(context)?;
     let settings = json!({
@@ -77,7 +77,7 @@ pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
         let keys = item.classes.clone().ok_or_else(|| anyhow!("no class label for this image"))?;
         Ok((keys, scaled(context, item)?))
     };
-    context.make(Stage::Cam, &settings, items, prepare, |item, (keys, scaled)| {
+    context.make(Stage::Cam, &settings, &set.items, prepare, |item, (keys, scaled)| {
         let merged = maps(&mut model, &scaled, &keys)?;
         if let Some(dir) = &npy_dir {
             let path = dir.join(format!("{}.npy", item.name));

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::data::dataset::{Dataset, Item};
+use crate::data::problems::Problem;
 use crate::error::Hint;
 use crate::overlap::{self, overlapped};
 use crate::progress::Progress;
@@ -29,6 +30,10 @@ pub struct Context {
     pub force: bool,
     /// Stages computed by this process, which `force` does not throw away again.
     fresh: RefCell<BTreeSet<Stage>>,
+    /// List entries that could not be used, with the reason.
+    unusable: RefCell<BTreeMap<String, String>>,
+    /// Warnings that were printed.
+    warned: RefCell<BTreeSet<String>>,
 }
 
 /// What a stage did.
@@ -65,15 +70,36 @@ impl Context {
         let store = Store::create_or_open(&config.run.out.join("store"), &identity)?;
         fs_err::write(config.run.out.join("settings.yaml"), crate::config::to_yaml(&config)?)?;
         let pool = overlap::pool(config.run.thread_count())?;
-        Ok(Self { config, store, pool, force, fresh: RefCell::default() })
+        Ok(Self { config, store, pool, force, fresh: RefCell::default(), unusable: RefCell::default(), warned: RefCell::default() })
     }
 
-    /// The list `list` of the data set; problems of single entries are warnings here and skips later.
+    /// The list `list` of the data set, a file or a name below `ImageSets/Segmentation`. Problems of
+    /// single entries are warnings; entries that can't be used come back with [`Context::outcome`].
     ///
     /// # Errors
     /// A list or label file that can't be read.
     pub fn dataset(&self, list: &Path) -> Result<Dataset> {
-        Dataset::open(&self.config.data, list)
+        let data = &self.config.data;
+        let below = data.root.join("ImageSets/Segmentation").join(list);
+        let path = if below.exists() { &below } else { list };
+        let labels = data.labels.as_deref();
+        let (set, problems) = Dataset::voc(&data.root, path, labels, &data.classes)?;
+        for problem in &problems.0 {
+            if self.warned.borrow_mut().insert(problem.to_string()) {
+                eprintln!("warning: {problem}");
+            }
+            if let Problem::MissingPhoto { entry } = problem {
+                let mut unusable = self.unusable.borrow_mut();
+                unusable.insert(entry.clone(), "no such photo".to_string());
+            }
+        }
+        Ok(set)
+    }
+
+    /// `outcome` and the list entries that could not be used.
+    pub fn outcome(&self, mut outcome: Outcome) -> Outcome {
+        outcome.skipped.extend(self.unusable.borrow().clone());
+        outcome
     }
 
     /// The images that get masks.

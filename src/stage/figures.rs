@@ -16,7 +16,7 @@ use crate::view::{Picture, field, heat, instances, labels, strip};
 ///
 /// # Errors
 /// A photo that can't be read, a damaged store.
-pub fn panels(context: &Context, set: &Dataset, item: &Item) -> Result<Vec<(String, Picture)>> {
+pub fn panels(context: &Context, item: &Item) -> Result<Vec<(String, Picture)>> {
     let photo = read_photo(&item.photo, context.config.data.exif)?;
     let (height, width, _) = photo.dim();
     let size = (height, width);
@@ -46,7 +46,7 @@ pub fn panels(context: &Context, set: &Dataset, item: &Item) -> Result<Vec<(Stri
         let drawn = instances::instances(&photo, &found.mask, &found.class, &found.score, names);
         panels.push(("instances".into(), drawn));
     }
-    panels.extend(truth(set, item, &photo, names)?);
+    panels.extend(truth(item, &photo, names)?);
     Ok(panels)
 }
 
@@ -61,12 +61,11 @@ fn scored(found: ins_seg::Stored) -> ins_seg::Stored {
 }
 
 fn truth(
-    set: &Dataset,
     item: &Item,
     photo: &Array3<u8>,
     names: &[String],
 ) -> Result<Vec<(String, Picture)>> {
-    let (class, object) = (set.semantic_mask_path(item), set.instance_mask_path(item));
+    let (class, object) = (item.semantic_mask_path(), item.instance_mask_path());
     if !class.exists() {
         return Ok(Vec::new());
     }
@@ -89,7 +88,7 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut progress = Progress::new("draw", set.items.len(), "images");
     let work = |item: &Item| {
-        let drawn = panels(context, set, item).and_then(|panels| {
+        let drawn = panels(context, item).and_then(|panels| {
             write_rgb_png(&dir.join(format!("{}.png", item.name)), strip::grid(&panels, 5).view())
         });
         (item.name.clone(), drawn)

@@ -2,12 +2,12 @@
 //! upstream's `step/make_ins_seg_labels.py`.
 
 use anyhow::{Context as _, Result};
-use ndarray::{Array1, Array3, Ix1, Ix3};
+use ndarray::{Array1, Array3, Ix1, Ix3, aview1};
 use serde_json::json;
 
 use super::sem_seg::powered;
 use super::{Context, Outcome, cam, irn};
-use crate::data::dataset::Item;
+use crate::data::dataset::{Dataset, Item};
 use crate::data::npy;
 use crate::data::photo::size_of;
 use crate::label::{Instances, instances};
@@ -18,9 +18,9 @@ use crate::store::{Record, Stage};
 /// # Errors
 /// No IRNet model, a store or directory that can't be written, Ctrl-C. Single images that fail are
 /// skipped and listed.
-pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
+pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let config = &context.config;
-    let mut outcome = irn::run(context, items)?;
+    let mut outcome = irn::run(context, set)?;
     let settings = json!({
         "walk": config.walk,
         "cam_power": config.sem_seg.cam_power,
@@ -33,11 +33,12 @@ pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
         let found = detect(context, item)?;
         if let Some(dir) = &dir {
             let path = dir.join(format!("{}.npy", item.name));
-            npy::write_instances(&path, &found.score, found.mask.view(), &found.class)?;
+            let score = aview1(&found.score);
+            npy::write_instances(&path, score, found.mask.clone(), &found.class)?;
         }
         Ok(found)
     };
-    let made = context.make(Stage::InsSeg, &settings, items, prepare, |_, found| {
+    let made = context.make(Stage::InsSeg, &settings, &set.items, prepare, |_, found| {
         let class: Array1<i64> = found.class.iter().map(|&class| class as i64).collect();
         Ok(Record::new()
             .with("score", Array1::from_vec(found.score).into_dyn())

@@ -8,7 +8,7 @@ use ndarray::{Array2, Ix2, Ix3};
 use serde_json::json;
 
 use super::{Context, Outcome, cam};
-use crate::data::dataset::Item;
+use crate::data::dataset::{Dataset, Item};
 use crate::data::photo::{read_photo, voc_palette, write_palette_png};
 use crate::label::crf::relation_label;
 use crate::store::{Record, Stage, Store};
@@ -17,7 +17,7 @@ use crate::store::{Record, Stage, Store};
 ///
 /// # Errors
 /// A store or directory that can't be written, Ctrl-C. Single images that fail are skipped and listed.
-pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
+pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let config = &context.config;
     let settings = json!({
         "ir_label": config.ir_label,
@@ -29,7 +29,7 @@ pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
         write_palette_png(&dir.join(format!("{}.png", item.name)), label.view(), &palette)?;
         Ok(label)
     };
-    context.make(Stage::IrLabel, &settings, items, prepare, |_, label| {
+    context.make(Stage::IrLabel, &settings, &set.items, prepare, |_, label| {
         Ok(Record::new().with("label", label.into_dyn()))
     })
 }

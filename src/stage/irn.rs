@@ -6,7 +6,7 @@ use ndarray::{Array2, Array3, Ix2, Ix3};
 use serde_json::json;
 
 use super::{Context, Outcome};
-use crate::data::dataset::Item;
+use crate::data::dataset::{Dataset, Item};
 use crate::data::photo::read_photo;
 use crate::error::Hint;
 use crate::runtime::{IrnModel, Padding};
@@ -39,7 +39,7 @@ pub fn padding(context: &Context) -> Padding {
 ///
 /// # Errors
 /// No model, a store that can't be written, Ctrl-C. Single images that fail are skipped and listed.
-pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
+pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let config = &context.config;
     let mut model = model(context)?;
     let settings = json!({
@@ -53,7 +53,7 @@ pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
         let photo = read_photo(&item.photo, config.data.exif)?;
         Ok(normalisation.normalise(photo.view()))
     };
-    context.make(Stage::Irn, &settings, items, prepare, |_, image| {
+    context.make(Stage::Irn, &settings, &set.items, prepare, |_, image| {
         let relations = model.relations(image.view(), padding(context))?;
         Ok(Record::new()
             .with("edge", relations.edge.into_dyn())

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array2, Array3, Axis, aview1};
 use serde_json::json;
 
 use super::irn::Relations;
@@ -149,7 +149,8 @@ fn write(
     let instances = &masks.found;
     let (sem, ins) = (named(photo, out, "_sem.png")?, named(photo, out, "_ins.npy")?);
     write_palette_png(&sem, masks.label.view(), &voc_palette())?;
-    npy::write_instances(&ins, &instances.score, instances.mask.view(), &instances.class)?;
+    let all = aview1(&instances.score);
+    npy::write_instances(&ins, all, instances.mask.clone(), &instances.class)?;
     let categories = Category::numbered(names);
     let mut coco = CocoFile::new("instance masks by irn", categories, Options::default())?;
     let file_name = photo.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -41,7 +41,7 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
         settings: to_yaml(config)?,
     };
     let shown = set.items.iter().take(config.run.report_images);
-    let work = |item: &Item| (item.name.clone(), image(context, set, item));
+    let work = |item: &Item| (item.name.clone(), image(context, item));
     let lookahead = 2 * config.run.thread_count();
     overlapped(&context.pool, lookahead, shown, work, |(name, drawn)| {
         match drawn {
@@ -137,8 +137,8 @@ fn timings(context: &Context) -> Result<Vec<Timing>> {
     Ok(timings::read(&context.config.run.out)?.into_iter().map(timing).collect())
 }
 
-fn image(context: &Context, set: &Dataset, item: &Item) -> Result<ReportImage> {
-    let panels = figures::panels(context, set, item)?;
+fn image(context: &Context, item: &Item) -> Result<ReportImage> {
+    let panels = figures::panels(context, item)?;
     let panels = panels.into_iter().map(|(kind, picture)| Panel::new(kind, &picture, PANEL_SIDE));
     let scores = if context.store.has(Stage::InsSeg, &item.name)? {
         ins_seg::read(context, &item.name)?.score.into_iter().filter(|&score| score > 0.0).collect()
@@ -148,15 +148,15 @@ fn image(context: &Context, set: &Dataset, item: &Item) -> Result<ReportImage> {
     Ok(ReportImage {
         name: item.name.clone(),
         classes: item.classes.clone().unwrap_or_default(),
-        iou: iou(context, set, item)?,
+        iou: iou(context, item)?,
         scores,
         panels: panels.collect::<Result<_>>()?,
     })
 }
 
 /// Mean IoU of the semantic mask over the labels of this image.
-fn iou(context: &Context, set: &Dataset, item: &Item) -> Result<Option<f64>> {
-    let path = set.semantic_mask_path(item);
+fn iou(context: &Context, item: &Item) -> Result<Option<f64>> {
+    let path = item.semantic_mask_path();
     if !path.exists() || !context.store.has(Stage::SemSeg, &item.name)? {
         return Ok(None);
     }

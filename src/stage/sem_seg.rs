@@ -6,7 +6,7 @@ use ndarray::{Array2, Array3, Ix2, Ix3};
 use serde_json::json;
 
 use super::{Context, Outcome, cam, irn};
-use crate::data::dataset::Item;
+use crate::data::dataset::{Dataset, Item};
 use crate::data::photo::{size_of, voc_palette, write_palette_png};
 use crate::label::random_walk;
 use crate::label::semantic::semantic;
@@ -17,9 +17,9 @@ use crate::store::{Record, Stage};
 /// # Errors
 /// No IRNet model, a store or directory that can't be written, Ctrl-C. Single images that fail are
 /// skipped and listed.
-pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
+pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let config = &context.config;
-    let mut outcome = irn::run(context, items)?;
+    let mut outcome = irn::run(context, set)?;
     let settings = json!({
         "walk": config.walk,
         "sem_seg": config.sem_seg,
@@ -32,7 +32,7 @@ pub fn run(context: &Context, items: &[Item]) -> Result<Outcome> {
         write_palette_png(&dir.join(format!("{}.png", item.name)), label.view(), &palette)?;
         Ok((keys, walked, label))
     };
-    let made = context.make(Stage::SemSeg, &settings, items, prepare, |_, (keys, walked, label)| {
+    let made = context.make(Stage::SemSeg, &settings, &set.items, prepare, |_, (keys, walked, label)| {
         let keys: ndarray::Array1<i64> = keys.iter().map(|&key| key as i64).collect();
         Ok(Record::new()
             .with("keys", keys.into_dyn())

@@ -11,7 +11,7 @@ use ndarray::Array3;
 use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPool;
 
-use super::fit::{self, Setting, Task, fit};
+use super::fit::{self, Loss, Setting, Task, fit};
 use super::network::{self, Files};
 use super::optimizer::{Group, PolySgd};
 use super::{samples, state};
@@ -59,8 +59,9 @@ impl Task for CamTask<'_> {
         Ok(Sample { image, keys: item.classes.clone().unwrap_or_default() })
     }
 
-    fn losses(&self, batch: Vec<Sample>) -> Result<Vec<(&'static str, Tensor)>> {
-        Ok(vec![("loss", loss(self.net, &batch, self.config.data.classes.len())?)])
+    fn loss(&self, batch: Vec<Sample>) -> Result<Loss> {
+        let total = loss(self.net, &batch, self.config.data.classes.len())?;
+        Ok(Loss { total, parts: Vec::new() })
     }
 
     fn validate(&self, pool: &ThreadPool) -> Result<Option<f64>> {
@@ -99,7 +100,7 @@ fn loss(net: &CamNet, batch: &[Sample], classes: usize) -> Result<Tensor> {
     let images = samples::images(&images, &Device::Cpu)?;
     let targets = samples::multi_hot(&keys, classes, &Device::Cpu)?;
     let logits = soft_margin::pool(&net.forward(&images)?)?;
-    Ok(soft_margin::loss(&logits, &targets)?)
+    Ok(soft_margin::soft_margin(&logits, &targets)?)
 }
 
 /// The groups of upstream's optimizer: the backbone at the rate, the classifier at ten times it.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use candle_core::Tensor;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -21,6 +21,14 @@ use crate::interrupt::{self, Interrupted};
 use crate::log::{Entry, Log};
 use crate::overlap::{self, overlapped};
 use crate::progress::Progress;
+
+/// The loss of a batch.
+pub struct Loss {
+    /// What is minimised, a scalar.
+    pub total: Tensor,
+    /// Its parts by name, for the log.
+    pub parts: Vec<(&'static str, f32)>,
+}
 
 /// What one training is about.
 pub trait Task: Sync {
@@ -38,12 +46,12 @@ pub trait Task: Sync {
     /// # Errors
     /// A photo or label that can't be read.
     fn sample(&self, index: usize, rng: &mut ChaCha8Rng) -> Result<Self::Sample>;
-    /// The loss terms of a batch; the first is minimised, all are logged.
+    /// The loss of a batch.
     ///
     /// # Errors
     /// Those of the network's operations.
-    fn losses(&self, batch: Vec<Self::Sample>) -> Result<Vec<(&'static str, Tensor)>>;
-    /// Called at the end of each epoch with the terms of a validation set, if there is one.
+    fn loss(&self, batch: Vec<Self::Sample>) -> Result<Loss>;
+    /// The loss of the validation set after an epoch, if there is one.
     ///
     /// # Errors
     /// Those of the validation.
@@ -185,16 +193,13 @@ fn step<T: Task>(
     optimizer: &mut PolySgd,
     batch: Vec<T::Sample>,
 ) -> Result<Vec<(String, f64)>> {
-    let losses = task.losses(batch)?;
-    let numbers: Vec<(String, f64)> = losses
-        .iter()
-        .map(|(name, loss)| Ok((name.to_string(), f64::from(loss.to_scalar::<f32>()?))))
-        .collect::<Result<_>>()?;
-    let (_, total) = losses.first().context("a task has a loss")?;
-    if !numbers[0].1.is_finite() {
-        return Err(anyhow!("the loss is {} at step {}", numbers[0].1, optimizer.step))
+    let loss = task.loss(batch)?;
+    let total = f64::from(loss.total.to_scalar::<f32>()?);
+    if !total.is_finite() {
+        return Err(anyhow!("the loss is {total} at step {}", optimizer.step))
             .hint(format!("lower {}.train.rate", task.name()));
     }
-    optimizer.step(&total.backward()?)?;
-    Ok(numbers)
+    optimizer.step(&loss.total.backward()?)?;
+    let parts = loss.parts.into_iter().map(|(name, part)| (name.to_string(), f64::from(part)));
+    Ok(std::iter::once(("loss".to_string(), total)).chain(parts).collect())
 }

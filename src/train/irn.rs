@@ -11,7 +11,7 @@ use irn_models::{IrNet, Param, Weights};
 use ndarray::{Array2, Array3};
 use rand_chacha::ChaCha8Rng;
 
-use super::fit::{self, Setting, Task, fit};
+use super::fit::{self, Loss, Setting, Task, fit};
 use super::network::{self, Files};
 use super::optimizer::{Group, PolySgd};
 use super::{samples, state};
@@ -57,19 +57,20 @@ impl Task for IrnTask<'_> {
         Ok(irn_sample(photo.view(), label.view(), normalisation, rng, crop, scale))
     }
 
-    fn losses(&self, batch: Vec<Self::Sample>) -> Result<Vec<(&'static str, Tensor)>> {
+    fn loss(&self, batch: Vec<Self::Sample>) -> Result<Loss> {
         let images: Vec<_> = batch.iter().map(|(image, _)| image).collect();
         let labels: Vec<_> = batch.iter().map(|(_, label)| label).collect();
         let maps = self.net.forward(&samples::images(&images, &Device::Cpu)?)?;
         let labels = samples::labels(&labels, &Device::Cpu)?;
-        let terms = relation_loss(&maps.edge, &maps.displacement, &labels, self.config.irn.radius)?;
-        Ok(vec![
-            ("loss", terms.total),
+        let (radius, classes) = (self.config.irn.radius, self.config.data.classes.len());
+        let terms = relation_loss(&maps.edge, &maps.displacement, &labels, radius, classes)?;
+        let parts = vec![
             ("positive affinity", terms.pos_aff),
             ("negative affinity", terms.neg_aff),
             ("displacement foreground", terms.dp_fg),
             ("displacement background", terms.dp_bg),
-        ])
+        ];
+        Ok(Loss { total: terms.total, parts })
     }
 }
 

@@ -17,7 +17,7 @@ pub fn evaluate(context: &Context, set: &Dataset) -> Result<(Summary, Outcome)> 
     let settings = &context.config.eval;
     let mut outcome = Outcome::default();
     let mut total = InstanceEvaluator::new(&settings.ap_iou);
-    let work = |item: &Item| (item.name.clone(), judge(context, set, item));
+    let work = |item: &Item| (item.name.clone(), judge(context, item));
     let lookahead = 2 * context.config.run.thread_count();
     overlapped(&context.pool, lookahead, set.items.iter(), work, |(name, judged)| {
         match judged {
@@ -60,9 +60,9 @@ pub fn evaluate(context: &Context, set: &Dataset) -> Result<(Summary, Outcome)> 
     Ok((summary, outcome))
 }
 
-fn judge(context: &Context, set: &Dataset, item: &Item) -> Result<InstanceEvaluator> {
-    let class = read_label(&set.semantic_mask_path(item)).context("no ground truth")?;
-    let object = read_label(&set.instance_mask_path(item)).context("no ground truth")?;
+fn judge(context: &Context, item: &Item) -> Result<InstanceEvaluator> {
+    let class = read_label(&item.semantic_mask_path()).context("no ground truth")?;
+    let object = read_label(&item.instance_mask_path()).context("no ground truth")?;
     let truth = voc_instances(class.view(), object.view())?;
     let found = ins_seg::read(context, &item.name)?;
     let mut evaluator = InstanceEvaluator::new(&context.config.eval.ap_iou);

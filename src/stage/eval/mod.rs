@@ -10,6 +10,7 @@ pub use summary::{Summary, read};
 use anyhow::{Result, anyhow};
 
 use super::{Context, Outcome};
+use crate::data::dataset::Dataset;
 use crate::error::Hint;
 
 /// What is evaluated.
@@ -45,11 +46,10 @@ impl What {
 ///
 /// # Errors
 /// No image that could be evaluated, a file that can't be written, Ctrl-C.
-pub fn run(context: &Context, what: What) -> Result<(Summary, Outcome)> {
-    let set = context.eval_set()?;
+pub fn run(context: &Context, set: &Dataset, what: What) -> Result<(Summary, Outcome)> {
     let (summary, outcome) = match what {
-        What::InsSeg => instance::evaluate(context, &set)?,
-        _ => semantic::evaluate(context, &set, what)?,
+        What::InsSeg => instance::evaluate(context, set)?,
+        _ => semantic::evaluate(context, set, what)?,
     };
     if outcome.done == 0 {
         let first = outcome.skipped.iter().next();

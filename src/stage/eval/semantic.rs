@@ -30,7 +30,7 @@ pub fn evaluate(context: &Context, set: &Dataset, what: What) -> Result<(Summary
     let mut total = Confusion::new(labels);
     let mut sweep = Sweep::new(&thresholds)?;
     let (mut known, mut swept) = (0.0, false);
-    let work = |item: &Item| (item.name.clone(), judge(context, set, item, what, &thresholds));
+    let work = |item: &Item| (item.name.clone(), judge(context, item, what, &thresholds));
     let lookahead = 2 * context.config.run.thread_count();
     overlapped(&context.pool, lookahead, set.items.iter(), work, |(name, judged)| {
         match judged {
@@ -102,12 +102,11 @@ fn chosen(context: &Context) -> Result<Vec<usize>> {
 
 fn judge(
     context: &Context,
-    set: &Dataset,
     item: &Item,
     what: What,
     thresholds: &[f32],
 ) -> Result<Judged> {
-    let mut truth = read_label(&set.semantic_mask_path(item)).context("no ground truth")?;
+    let mut truth = read_label(&item.semantic_mask_path()).context("no ground truth")?;
     let mut confusion = Confusion::default();
     let mut sweep = Sweep::new(thresholds)?;
     let mut known = 1.0;
