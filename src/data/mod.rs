@@ -5,7 +5,11 @@
 pub mod atomic;
 pub mod augment;
 pub mod crop;
+pub mod dataset;
+pub mod ground_truth;
+pub mod image_labels;
 pub mod normalise;
 pub mod npy;
 pub mod photo;
+pub mod problems;
 pub mod resize;

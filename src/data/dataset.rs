@@ -1,0 +1,251 @@
+//! Data sets in VOC's layout: a root with `JPEGImages`, a list of names, image-level labels. Lists
+//! records; pixels are read elsewhere.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use super::image_labels::ImageLabels;
+use super::problems::{Problem, Problems};
+use crate::Hint;
+
+/// The classes of PASCAL VOC, in the order of its label values 1..=20.
+pub const VOC_CLASSES: [&str; 20] = [
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+];
+
+const PHOTO_FOLDER: &str = "JPEGImages";
+const SUFFIXES: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff"];
+
+/// One photo of a data set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Unique in the data set: the photo's file name without its suffix.
+    pub name: String,
+    /// Where the photo is.
+    pub photo: PathBuf,
+    /// The 0-based classes it shows, ascending; `None` without a label.
+    pub classes: Option<Vec<usize>>,
+    /// The root of the data set.
+    pub root: PathBuf,
+    /// The class mask that the list names, if it does.
+    pub listed_mask: Option<PathBuf>,
+}
+
+impl Item {
+    /// Where its picture of class numbers is, if there is one.
+    pub fn semantic_mask_path(&self) -> PathBuf {
+        let usual = || self.root.join("SegmentationClass").join(format!("{}.png", self.name));
+        self.listed_mask.clone().unwrap_or_else(usual)
+    }
+
+    /// Where its picture of object numbers is, if there is one.
+    pub fn instance_mask_path(&self) -> PathBuf {
+        self.root.join("SegmentationObject").join(format!("{}.png", self.name))
+    }
+}
+
+/// The photos of one list.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// The folder of `JPEGImages` and the rest.
+    pub root: PathBuf,
+    /// Class names; label value = position + 1.
+    pub classes: Vec<String>,
+    /// In list order.
+    pub items: Vec<Item>,
+}
+
+impl Dataset {
+    /// Reads `list` of a data set in VOC's layout.
+    ///
+    /// `labels` is a `cls_labels.npy`; without it the classes come from `Annotations/<name>.xml`
+    /// where there is one. Faults of single items are reported, not fatal.
+    ///
+    /// # Errors
+    /// A root, list or label file that can't be read, a label file that does not fit the classes or
+    /// the list, a list of which nothing is left.
+    pub fn voc(
+        root: &Path,
+        list: &Path,
+        labels: Option<&Path>,
+        classes: &[String],
+    ) -> Result<(Self, Problems)> {
+        let entries = read_list(list)?;
+        let labels = match labels {
+            Some(path) => ImageLabels::read(path, classes.len(), entries.len())?,
+            None => ImageLabels::Annotations(root.join("Annotations")),
+        };
+        let photos = Photos::index(root)?;
+        let mut problems = Problems::default();
+        let (mut items, mut names) = (Vec::new(), HashSet::new());
+        for (position, entry) in entries.iter().enumerate() {
+            let Some((name, photo)) = photos.find(&entry.photo) else {
+                problems.add(Problem::MissingPhoto { entry: entry.photo.clone() });
+                continue;
+            };
+            if !names.insert(name.clone()) {
+                problems.add(Problem::Duplicate { name });
+                continue;
+            }
+            let found = labels.classes_of(&name, position, classes, &mut problems);
+            let listed_mask = entry.mask.as_ref().map(|mask| joined(root, mask));
+            items.push(Item { name, photo, classes: found, root: root.into(), listed_mask });
+        }
+        let missing = entries.len() - items.len();
+        ensure_some(&items, list, missing)?;
+        report_labels(&items, classes, &mut problems);
+        Ok((Self { root: root.into(), classes: classes.to_vec(), items }, problems))
+    }
+
+    /// The items that show at least one class: what the classifier can be trained on.
+    pub fn labelled(&self) -> impl Iterator<Item = &Item> {
+        let shows_any = |item: &&Item| item.classes.as_ref().is_some_and(|c| !c.is_empty());
+        self.items.iter().filter(shows_any)
+    }
+}
+
+/// The VOC class names as a data set wants them.
+pub fn voc_classes() -> Vec<String> {
+    VOC_CLASSES.map(String::from).to_vec()
+}
+
+fn ensure_some(items: &[Item], list: &Path, missing: usize) -> Result<()> {
+    let check = || -> Result<()> {
+        ensure!(missing == 0 || !items.is_empty(), "none of the {missing} photos exists");
+        ensure!(!items.is_empty(), "the list is empty");
+        Ok(())
+    };
+    check()
+        .with_context(|| format!("image list {}", list.display()))
+        .hint(format!("the data set's root must be the folder that holds {PHOTO_FOLDER}"))
+}
+
+fn report_labels(items: &[Item], classes: &[String], problems: &mut Problems) {
+    let mut seen = vec![false; classes.len()];
+    for item in items {
+        let name = || item.name.clone();
+        match item.classes.as_deref() {
+            None => problems.add(Problem::NoLabel { name: name() }),
+            Some([]) => problems.add(Problem::NoClass { name: name() }),
+            Some(found) => found.iter().for_each(|&class| seen[class] = true),
+        }
+    }
+    // A list without any labels (photos to be labelled by a network) lacks no class in particular.
+    if seen.iter().any(|&seen| seen) {
+        let unseen = classes.iter().zip(&seen).filter(|(_, seen)| !**seen);
+        unseen.for_each(|(class, _)| {
+            problems.add(Problem::ClassWithoutImage { class: class.clone() });
+        });
+    }
+}
+
+/// One line of a list.
+struct Entry {
+    photo: String,
+    mask: Option<String>,
+}
+
+/// The lines that are not blank: a name (any file name, spaces too), or a photo and its mask.
+fn read_list(path: &Path) -> Result<Vec<Entry>> {
+    let bytes = fs_err::read(path).hint("check the name of the image list in the settings")?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+    Ok(lines.filter(|line| !line.is_empty()).map(entry_of).collect())
+}
+
+fn entry_of(line: &str) -> Entry {
+    let pair = line.rsplit_once(char::is_whitespace).filter(|(photo, mask)| {
+        mask.ends_with(".png") && (photo.starts_with('/') || suffix_of(photo.trim()).is_some())
+    });
+    match pair {
+        Some((photo, mask)) => {
+            Entry { photo: photo.trim().to_string(), mask: Some(mask.to_string()) }
+        }
+        None => Entry { photo: line.to_string(), mask: None },
+    }
+}
+
+/// The suffix of a picture file, in lower case.
+fn suffix_of(file: &str) -> Option<String> {
+    let suffix = Path::new(file).extension()?.to_str()?.to_lowercase();
+    SUFFIXES.contains(&suffix.as_str()).then_some(suffix)
+}
+
+/// A path of a list, in which a leading slash means the data set's root.
+fn joined(root: &Path, listed: &str) -> PathBuf {
+    root.join(listed.trim_start_matches('/'))
+}
+
+/// The photos of a data set by name: one look into the folder instead of one for each suffix.
+struct Photos {
+    root: PathBuf,
+    by_name: HashMap<String, PathBuf>,
+}
+
+impl Photos {
+    fn index(root: &Path) -> Result<Self> {
+        let hint = format!("the data set's root must be the folder that holds {PHOTO_FOLDER}");
+        let mut by_name = HashMap::<String, PathBuf>::new();
+        for entry in fs_err::read_dir(root.join(PHOTO_FOLDER)).hint(hint)? {
+            let path = entry?.path();
+            let Some(file) = path.file_name().and_then(|file| file.to_str()) else { continue };
+            let (Some(suffix), Some(name)) = (suffix_of(file), path.file_stem()) else { continue };
+            let name = name.to_string_lossy().into_owned();
+            // Of several photos of one name the first kind in SUFFIXES counts, whatever the order
+            // in which the folder lists them.
+            let rank = |suffix: &str| SUFFIXES.iter().position(|known| *known == suffix);
+            let old = by_name.get(&name).and_then(|old| suffix_of(&old.to_string_lossy()));
+            if old.is_none_or(|old| rank(&suffix) < rank(&old)) {
+                by_name.insert(name, path);
+            }
+        }
+        Ok(Self { root: root.into(), by_name })
+    }
+
+    /// Name and path of the photo that a list calls `listed`.
+    fn find(&self, listed: &str) -> Option<(String, PathBuf)> {
+        let by_name = |name: &str| Some((name.to_string(), self.by_name.get(name)?.clone()));
+        by_name(listed)
+            .or_else(|| by_name(&with_underscore(listed)?))
+            .or_else(|| self.by_path(listed))
+    }
+
+    /// A file name with its suffix, or a path from the root or from the photo folder.
+    fn by_path(&self, listed: &str) -> Option<(String, PathBuf)> {
+        suffix_of(listed)?;
+        let folder = self.root.join(PHOTO_FOLDER);
+        let path = [joined(&self.root, listed), joined(&folder, listed)];
+        let path = path.into_iter().find(|path| path.is_file())?;
+        Some((path.file_stem()?.to_string_lossy().into_owned(), path))
+    }
+}
+
+/// VOC's name of an image number: `2007000032` is `2007_000032`.
+fn with_underscore(listed: &str) -> Option<String> {
+    let number = listed.len() == 10 && listed.bytes().all(|byte| byte.is_ascii_digit());
+    number.then(|| format!("{}_{}", &listed[..4], &listed[4..]))
+}
+
+#[cfg(test)]
+mod tests;
