@@ -1,1 +1,11 @@
-//! Not yet here.
+//! Data in and out: data sets, photos, resizing, normalisation, training samples, `.npy` files.
+//!
+//! Data sets list records and read no pixels; everything that reads pixels takes a path or an array.
+
+pub mod atomic;
+pub mod augment;
+pub mod crop;
+pub mod normalise;
+pub mod npy;
+pub mod photo;
+pub mod resize;
