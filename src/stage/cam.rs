@@ -11,7 +11,7 @@ use crate::data::photo::read_photo;
 use crate::data::resize;
 use crate::error::Hint;
 use crate::label::{MergedCam, merge};
-use crate::runtime::CamModel;
+use crate::runtime::{CamModel, cam_pair};
 use crate::store::{Record, Stage};
 
 /// A photo at every scale, ready for the network.
@@ -46,7 +46,7 @@ pub fn scaled(context: &Context, item: &Item) -> Result<Scaled> {
 /// Those of ONNX Runtime.
 pub fn maps(model: &mut CamModel, scaled: &Scaled, keys: &[usize]) -> Result<MergedCam> {
     let maps: Vec<Array3<f32>> =
-        scaled.images.iter().map(|image| model.cam(image.view())).collect::<Result<_>>()?;
+        scaled.images.iter().map(|image| cam_pair(model, image.view())).collect::<Result<_>>()?;
     merge(&maps, scaled.size, keys)
 }
 

@@ -2,23 +2,16 @@
 //! `make_sem_seg_labels.py` and `make_ins_seg_labels.py`, run once for both.
 
 use anyhow::{Context as _, Result};
-use ndarray::{Array2, Array3, Ix2, Ix3};
+use ndarray::{Ix2, Ix3};
 use serde_json::json;
 
 use super::{Context, Outcome};
+use crate::config::Config;
 use crate::data::dataset::{Dataset, Item};
 use crate::data::photo::read_photo;
 use crate::error::Hint;
-use crate::runtime::{IrnModel, Padding};
+use crate::runtime::{IrnModel, Padding, Relations, irn_pair};
 use crate::store::{Record, Stage};
-
-/// What IRNet says about an image, at a quarter of its size.
-pub struct Relations {
-    /// Boundary probability, `[h, w]`.
-    pub edge: Array2<f32>,
-    /// Displacement `(dy, dx)`, `[2, h, w]`, cells.
-    pub displacement: Array3<f32>,
-}
 
 /// Opens the configured IRNet model.
 ///
@@ -26,13 +19,13 @@ pub struct Relations {
 /// A missing file, a model of another network.
 pub fn model(context: &Context) -> Result<IrnModel> {
     let config = &context.config;
-    IrnModel::open(&config.run.irn_model(), config.run.thread_count(), Some(&config.data.classes))
+    IrnModel::open(&config.run.irn_model(), config.run.thread_count())
         .hint("train and export IRNet first (irn-train irn; irn-export onnx), or set run.irn_model")
 }
 
 /// The padding that the settings ask for.
-pub fn padding(context: &Context) -> Padding {
-    Padding { side: context.config.irn.pad, compat: context.config.run.compat }
+pub fn padding(config: &Config) -> Padding {
+    Padding { crop: config.irn.pad, compat: config.run.compat }
 }
 
 /// Runs the network on the images that the store lacks.
@@ -54,7 +47,7 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
         Ok(normalisation.normalise(photo.view()))
     };
     context.make(Stage::Irn, &settings, &set.items, prepare, |_, image| {
-        let relations = model.relations(image.view(), padding(context))?;
+        let relations = irn_pair(&mut model, image.view(), padding(&context.config))?;
         Ok(Record::new()
             .with("edge", relations.edge.into_dyn())
             .with("displacement", relations.displacement.into_dyn()))

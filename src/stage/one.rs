@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use ndarray::{Array2, Array3, Axis, aview1};
 use serde_json::json;
 
-use super::irn::Relations;
+use super::irn::padding;
 use super::sem_seg::powered;
 use crate::config::Config;
 use crate::data::atomic::write_atomically;
@@ -17,7 +17,8 @@ use crate::error::Hint;
 use crate::eval::coco::annotations::{Category, CocoFile, Image, Options};
 use crate::label::semantic::semantic;
 use crate::label::{Instances, MergedCam, instances, merge, random_walk};
-use crate::runtime::{CamModel, IrnModel, Padding};
+use crate::data::normalise::Normalisation;
+use crate::runtime::{CamModel, IrnModel, ModelInfo, Relations, cam_pair, irn_pair, mirror_pair};
 use crate::view::{field, heat, instances as drawn, labels, strip};
 
 /// What [`run`] found and wrote.
@@ -50,11 +51,11 @@ pub fn run(config: &Config, photo: &Path, classes: Option<&[String]>, out: &Path
     let threads = config.run.thread_count();
     let mut cam = CamModel::open(&config.run.cam_model(), threads, None)
         .hint("set run.cam_model to an exported CAM model")?;
-    let mut irn = IrnModel::open(&config.run.irn_model(), threads, None)
+    let mut irn = IrnModel::open(&config.run.irn_model(), threads)
         .hint("set run.irn_model to an exported IRNet model")?;
     let names = cam.info().classes.clone();
     let picture = read_photo(photo, config.data.exif)?;
-    let probabilities = cam.probabilities(cam.normalisation().normalise(picture.view()).view())?;
+    let probabilities = probabilities(&mut cam, &picture)?;
     let keys: Vec<usize> = match classes {
         Some(wanted) => numbers(&names, wanted)?,
         None => predicted(&probabilities, config.cam.class_threshold),
@@ -93,6 +94,18 @@ fn numbers(names: &[String], wanted: &[String]) -> Result<Vec<usize>> {
     Ok(keys)
 }
 
+fn normalisation(info: &ModelInfo) -> Normalisation {
+    Normalisation { mean: info.mean, std: info.std }
+}
+
+/// Probability of every class, the mean logit of photo and mirror image through a sigmoid.
+fn probabilities(cam: &mut CamModel, picture: &Array3<u8>) -> Result<Vec<f32>> {
+    let image = normalisation(cam.info()).normalise(picture.view());
+    let (_, logits) = cam.run(mirror_pair(image.view()).view())?;
+    let mean = logits.mean_axis(Axis(0)).context("two images have a mean")?;
+    Ok(mean.iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect())
+}
+
 /// The classes above the threshold, or the most probable one.
 fn predicted(probabilities: &[f32], threshold: f32) -> Vec<usize> {
     let above: Vec<usize> =
@@ -113,13 +126,13 @@ fn masks(
     let size = (height, width);
     let mut maps = Vec::new();
     for &scale in &config.cam.scales {
-        let image = cam.normalisation().normalise(resize::rescale(picture.view(), scale).view());
-        maps.push(cam.cam(image.view())?);
+        let scaled = resize::rescale(picture.view(), scale);
+        let image = normalisation(cam.info()).normalise(scaled.view());
+        maps.push(cam_pair(cam, image.view())?);
     }
     let merged = merge(&maps, size, keys)?;
-    let image = irn.normalisation().normalise(picture.view());
-    let padding = Padding { side: config.irn.pad, compat: config.run.compat };
-    let relations = irn.relations(image.view(), padding)?;
+    let image = normalisation(irn.info()).normalise(picture.view());
+    let relations = irn_pair(irn, image.view(), padding(config))?;
     let mut strided = merged.cam.clone();
     powered(&mut strided, config.sem_seg.cam_power);
     let walked = random_walk(strided.view(), relations.edge.view(), &config.walk);
