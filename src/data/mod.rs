@@ -5,6 +5,7 @@
 pub mod atomic;
 pub mod augment;
 pub mod crop;
+pub mod demo;
 pub mod normalise;
 pub mod npy;
 pub mod photo;
