@@ -6,6 +6,7 @@ pub mod atomic;
 pub mod augment;
 pub mod crop;
 pub mod dataset;
+pub mod demo;
 pub mod ground_truth;
 pub mod image_labels;
 pub mod normalise;

@@ -2,16 +2,15 @@
 //! `make_cocoann.py` without its faults, ALGORITHMS B4).
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use ndarray::ArrayView2;
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
 use super::polygon::{Polygon, polygons};
 use super::rle::Rle;
+use crate::data::atomic::write_atomically;
 use crate::error::Hint;
 
 /// How masks are written.
@@ -189,21 +188,12 @@ impl CocoFile {
         &self.annotations
     }
 
-    /// Writes the file under a temporary name and renames it: there is never half a file at `path`.
+    /// Writes the file; there is never half a file at `path`.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let failed = || format!("failed to write COCO annotations to {}", path.display());
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let directory = parent.unwrap_or(Path::new("."));
-        fs_err::create_dir_all(directory).with_context(failed)?;
-        let mut file = NamedTempFile::new_in(directory).with_context(failed)?;
-        let json = serde_json::to_vec(self).with_context(failed)?;
-        file.write_all(&json).with_context(failed)?;
-        file.as_file().sync_all().with_context(failed)?;
-        file.persist(path).with_context(failed)?;
-        Ok(())
+        write_atomically(path, |file| Ok(serde_json::to_writer(file, self)?))
     }
 }
 
@@ -288,7 +278,7 @@ mod tests {
         let json: Value = serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();
         let expected = json!({
             "id": 1, "image_id": 9, "category_id": 2, "iscrowd": 0, "area": 3,
-            "bbox": [1.0, 0.0, 2.0, 2.0], "segmentation": {"size": [2, 3], "counts": "2112"},
+            "bbox": [1.0, 0.0, 2.0, 2.0], "segmentation": {"size": [2, 3], "counts": "2111"},
             "width": 3, "height": 2, "score": 0.5
         });
         assert_eq!(json["annotations"][0], expected);
@@ -299,7 +289,7 @@ mod tests {
     #[test]
     fn zero_scores_and_polygons_on_request() {
         let mut file = file(Options { format: Format::Polygons, keep_zero_scores: true });
-        assert!(file.add_instance(0, array![[true; 3]; 2].view(), 0.0).unwrap());
+        assert!(file.add_instance(0, array![[true; 3], [true; 3]].view(), 0.0).unwrap());
         assert!(
             matches!(&file.annotations()[0].segmentation, Segmentation::Polygons(p) if p.len() == 1)
         );
@@ -308,7 +298,7 @@ mod tests {
     #[test]
     fn wrong_instances_are_errors() {
         let mut file = file(Options::default());
-        let mask = array![[true; 3]; 2];
+        let mask = array![[true; 3], [true; 3]];
         assert!(file.add_instance(2, mask.view(), 0.5).is_err());
         assert!(file.add_instance(0, array![[true]].view(), 0.5).is_err());
         assert!(file.add_instance(0, mask.view(), f32::NAN).is_err());

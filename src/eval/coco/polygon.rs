@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn one_pixel_is_a_diamond() {
         let found = polygons(array![[false, false], [false, true]].view());
-        assert_eq!(found, [[1.0, 0.5, 0.5, 1.0, 1.0, 1.5, 1.5, 1.0, 1.0, 0.5]]);
+        assert_eq!(found, [[0.5, 1.0, 1.0, 0.5, 1.5, 1.0, 1.0, 1.5, 0.5, 1.0]]);
         let at_the_corner = polygons(array![[true, false]].view());
         assert!(at_the_corner[0].iter().all(|&v| v >= 0.0));
     }
