@@ -1,0 +1,31 @@
+//! The operations behind [`crate::FeatureMap`] on a Candle tensor, and the losses: one file each, every
+//! one with its own forward and backward pass on contiguous f32 slices in main memory.
+//!
+//! Work is cut by the shapes alone, never by the number of threads, and partial sums are added in a
+//! fixed order: results are the same bits whatever the machine's width.
+
+mod conv;
+mod fold;
+mod gemm_conv;
+mod group_norm;
+mod im2col;
+mod max_pool;
+mod precomputed;
+pub mod relation_loss;
+mod relu;
+mod slices;
+pub mod soft_margin;
+mod upsample;
+
+pub use self::{
+    conv::{conv, conv_norm},
+    group_norm::group_norm,
+    max_pool::max_pool,
+    relation_loss::relation_loss,
+    relu::relu,
+    soft_margin::{pool, soft_margin},
+    upsample::upsample,
+};
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,0 +1,93 @@
+//! From Candle's storage to slices and back.
+
+use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
+
+/// The values of a contiguous f32 argument of a custom operation.
+pub fn argument<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let values = storage.as_slice::<f32>()?;
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&values[start..end]),
+        None => bail!("a fused operation needs a contiguous tensor"),
+    }
+}
+
+/// Calls `f` with the values of contiguous f32 tensors in main memory.
+pub fn with<const N: usize, R>(
+    tensors: [&Tensor; N],
+    f: impl FnOnce([&[f32]; N]) -> Result<R>,
+) -> Result<R> {
+    let views = tensors.map(Tensor::storage_and_layout);
+    let mut slices = [&[] as &[f32]; N];
+    for (slice, (storage, layout)) in slices.iter_mut().zip(&views) {
+        let Storage::Cpu(storage) = &**storage else { bail!("not in main memory") };
+        *slice = argument(storage, layout)?;
+    }
+    f(slices)
+}
+
+/// Sum in f64, in an order that depends on the length alone.
+pub fn sum(values: &[f32], term: impl Fn(f32) -> f64) -> f64 {
+    const LANES: usize = 16;
+    let mut lanes = [0f64; LANES];
+    let chunks = values.chunks_exact(LANES);
+    let rest: f64 = chunks.remainder().iter().map(|&x| term(x)).sum();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane += term(x);
+        }
+    }
+    lanes.iter().sum::<f64>() + rest
+}
+
+/// Where threads write to disjoint parts of one buffer that no slice pattern separates.
+#[derive(Clone, Copy)]
+pub struct Shared(*mut f32);
+
+// SAFETY: a bare address; whoever writes through it promises disjoint parts.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// The address of `values`.
+    pub fn new(values: &mut [f32]) -> Self {
+        Self(values.as_mut_ptr())
+    }
+
+    /// The buffer's address, `offset` values on.
+    ///
+    /// # Safety
+    /// `offset` lies inside the buffer or one past its end.
+    pub unsafe fn at(self, offset: usize) -> *mut f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(offset) }
+    }
+}
+
+/// A vector of `len` values that `fill` writes, all of them.
+///
+/// # Safety
+/// `fill` writes every one of the `len` values and reads none before. Zeroing first would cost a pass
+/// over memory as long as the convolution's own output.
+pub unsafe fn filled(len: usize, fill: impl FnOnce(Shared)) -> Vec<f32> {
+    let mut values = Vec::with_capacity(len);
+    fill(Shared(values.as_mut_ptr()));
+    // SAFETY: the caller's promise.
+    unsafe { values.set_len(len) };
+    values
+}
+
+/// Sum of products in f64, in an order that depends on the length alone.
+pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+    const LANES: usize = 16;
+    let mut lanes = [0f64; LANES];
+    let (a_rest, b_rest) = (a.chunks_exact(LANES).remainder(), b.chunks_exact(LANES).remainder());
+    let product = |(&a, &b): (&f32, &f32)| f64::from(a) * f64::from(b);
+    let rest: f64 = a_rest.iter().zip(b_rest).map(product).sum();
+    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
+        for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += f64::from(a) * f64::from(b);
+        }
+    }
+    lanes.iter().sum::<f64>() + rest
+}

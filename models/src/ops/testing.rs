@@ -1,0 +1,104 @@
+//! The same operations in Candle's own words: slow, and what the fused ones are compared with.
+
+use candle_core::{D, Device, Result, Tensor, Var};
+
+use crate::layers::{Conv, ConvNorm, GroupNorm};
+use crate::weights::splitmix;
+
+/// Numbers in -1..1 made from a name.
+pub fn numbers(name: &str, shape: &[usize]) -> Tensor {
+    let state = splitmix::state(7, name);
+    let count = shape.iter().product::<usize>() as u64;
+    let values = (0..count).map(|i| (2.0 * splitmix::uniform(state, i) - 1.0) as f32);
+    Tensor::from_vec(values.collect::<Vec<_>>(), shape, &Device::Cpu).unwrap()
+}
+
+/// The same as a variable.
+pub fn var(name: &str, shape: &[usize]) -> Var {
+    Var::from_tensor(&numbers(name, shape)).unwrap()
+}
+
+/// Compares two computations on `vars`: outputs, and gradients of a fixed weighted sum of them.
+pub fn agree(
+    vars: &[&Var],
+    ours: impl Fn() -> Result<Tensor>,
+    naive: impl Fn() -> Result<Tensor>,
+    tolerance: f64,
+) {
+    let (ours, naive) = (ours().unwrap(), naive().unwrap());
+    close(&ours, &naive, tolerance);
+    let weights = numbers("weights of the sum", ours.dims());
+    let backward = |y: &Tensor| (y * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+    let (ours, naive) = (backward(&ours), backward(&naive));
+    for var in vars {
+        close(ours.get(var).expect("our gradient"), naive.get(var).expect("a gradient"), tolerance);
+    }
+}
+
+/// Fails unless the largest difference is within `tolerance` of the largest value.
+pub fn close(ours: &Tensor, theirs: &Tensor, tolerance: f64) {
+    assert_eq!(ours.dims(), theirs.dims());
+    let flat = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let (ours, theirs) = (flat(ours), flat(theirs));
+    let largest = theirs.iter().fold(1f32, |largest, x| largest.max(x.abs()));
+    for (i, (a, b)) in ours.iter().zip(&theirs).enumerate() {
+        let near = f64::from((a - b).abs()) <= tolerance * f64::from(largest);
+        assert!(near, "value {i}: {a} and {b}, largest {largest}");
+    }
+}
+
+pub fn naive_conv_norm(x: &Tensor, layer: &ConvNorm, residual: Option<&Tensor>) -> Result<Tensor> {
+    let (scale, shift) = layer.norm.scale_shift()?;
+    let y = naive_conv(x, &layer.conv)?;
+    let y = y.broadcast_mul(&scale.reshape((1, (), 1, 1))?)?;
+    let y = y.broadcast_add(&shift.reshape((1, (), 1, 1))?)?;
+    let y = match residual {
+        Some(residual) => (y + residual)?,
+        None => y,
+    };
+    if layer.relu { y.relu() } else { Ok(y) }
+}
+
+pub fn naive_conv(x: &Tensor, layer: &Conv) -> Result<Tensor> {
+    let y = x.conv2d(&layer.weight.tensor(), layer.padding, layer.stride, 1, 1)?;
+    match &layer.bias {
+        Some(bias) => y.broadcast_add(&bias.tensor().reshape((1, (), 1, 1))?),
+        None => Ok(y),
+    }
+}
+
+pub fn naive_group_norm(x: &Tensor, layer: &GroupNorm) -> Result<Tensor> {
+    let (n, c, h, w) = x.dims4()?;
+    let x = x.reshape((n, layer.groups, c / layer.groups * h * w))?;
+    let x = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+    let var = x.sqr()?.mean_keepdim(D::Minus1)?;
+    x.broadcast_div(&(var + layer.eps)?.sqrt()?)?
+        .reshape((n, c, h, w))?
+        .broadcast_mul(&layer.weight.tensor().reshape((1, (), 1, 1))?)?
+        .broadcast_add(&layer.bias.tensor().reshape((1, (), 1, 1))?)
+}
+
+pub fn naive_max_pool(x: &Tensor) -> Result<Tensor> {
+    // Repeating the border never changes a maximum, so this equals padding with -inf.
+    x.pad_with_same(D::Minus1, 1, 1)?.pad_with_same(D::Minus2, 1, 1)?.max_pool2d_with_stride(3, 2)
+}
+
+pub fn naive_upsample(x: &Tensor, factor: usize) -> Result<Tensor> {
+    let (_, _, h, w) = x.dims4()?;
+    let rows = bilinear(h, factor, x.device())?;
+    let cols = bilinear(w, factor, x.device())?.t()?;
+    rows.broadcast_matmul(&x.broadcast_matmul(&cols)?)
+}
+
+/// The `(factor * size, size)` matrix that interpolates one axis.
+fn bilinear(size: usize, factor: usize, device: &Device) -> Result<Tensor> {
+    let mut weights = vec![0f32; factor * size * size];
+    for (i, row) in weights.chunks_exact_mut(size).enumerate() {
+        let centre = ((i as f32 + 0.5) / factor as f32 - 0.5).clamp(0., (size - 1) as f32);
+        let left = centre as usize;
+        let right = (left + 1).min(size - 1);
+        row[left] += 1. - centre.fract();
+        row[right] += centre.fract();
+    }
+    Tensor::from_vec(weights, (factor * size, size), device)
+}

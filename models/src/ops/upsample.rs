@@ -1,0 +1,112 @@
+//! Bilinear enlargement by a whole factor with half-pixel centres (`align_corners=False`).
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+use super::slices;
+
+/// See [`crate::FeatureMap::upsample`].
+pub fn upsample(x: &Tensor, factor: usize) -> Result<Tensor> {
+    if factor == 1 { Ok(x.clone()) } else { x.contiguous()?.apply_op1(Upsample { factor }) }
+}
+
+struct Upsample {
+    factor: usize,
+}
+
+/// The two inputs an output lies between, and how much of the second it takes.
+struct Tap {
+    low: usize,
+    high: usize,
+    share: f32,
+}
+
+fn taps(size: usize, factor: usize) -> Vec<Tap> {
+    let tap = |i: usize| {
+        let centre = ((i as f32 + 0.5) / factor as f32 - 0.5).max(0.0);
+        let low = (centre as usize).min(size - 1);
+        Tap { low, high: (low + 1).min(size - 1), share: centre - low as f32 }
+    };
+    (0..size * factor).map(tap).collect()
+}
+
+impl Upsample {
+    fn taps(&self, shape: &Shape) -> Result<[Vec<Tap>; 2]> {
+        let (_, _, height, width) = shape.dims4()?;
+        if height * width * self.factor == 0 {
+            bail!("enlarging {shape:?} by {}", self.factor);
+        }
+        Ok([taps(height, self.factor), taps(width, self.factor)])
+    }
+}
+
+impl CustomOp1 for Upsample {
+    fn name(&self) -> &'static str {
+        "upsample"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let [rows, columns] = self.taps(layout.shape())?;
+        let (n, c, height, width) = layout.shape().dims4()?;
+        let x = slices::argument(storage, layout)?;
+        let mut y = vec![0f32; x.len() * self.factor * self.factor];
+        let planes = y.par_chunks_exact_mut(rows.len() * columns.len());
+        planes.zip(x.par_chunks_exact(height * width)).for_each(|(y, x)| {
+            let mut line = vec![0f32; width];
+            for (y, tap) in y.chunks_exact_mut(columns.len()).zip(&rows) {
+                let (low, high) = (&x[tap.low * width..], &x[tap.high * width..]);
+                for ((line, low), high) in line.iter_mut().zip(low).zip(high) {
+                    *line = low * (1.0 - tap.share) + high * tap.share;
+                }
+                for (y, tap) in y.iter_mut().zip(&columns) {
+                    *y = line[tap.low] * (1.0 - tap.share) + line[tap.high] * tap.share;
+                }
+            }
+        });
+        Ok((CpuStorage::F32(y), (n, c, rows.len(), columns.len()).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        if !x.track_op() {
+            return Ok(None);
+        }
+        let [rows, columns] = self.taps(x.shape())?;
+        let (_, _, height, width) = x.dims4()?;
+        let dx = slices::with([&dy.contiguous()?], |[dy]| {
+            let mut dx = vec![0f32; x.elem_count()];
+            let planes = dx.par_chunks_exact_mut(height * width);
+            planes.zip(dy.par_chunks_exact(rows.len() * columns.len())).for_each(|(dx, dy)| {
+                let mut line = vec![0f32; width];
+                for (dy, tap) in dy.chunks_exact(columns.len()).zip(&rows) {
+                    line.fill(0.0);
+                    for (dy, tap) in dy.iter().zip(&columns) {
+                        line[tap.low] += dy * (1.0 - tap.share);
+                        line[tap.high] += dy * tap.share;
+                    }
+                    let mut add = |row: usize, share: f32| {
+                        let dx = &mut dx[row * width..(row + 1) * width];
+                        dx.iter_mut().zip(&line).for_each(|(dx, line)| *dx += line * share);
+                    };
+                    add(tap.low, 1.0 - tap.share);
+                    add(tap.high, tap.share);
+                }
+            });
+            Ok(dx)
+        })?;
+        Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{agree, naive_upsample, var};
+
+    #[test]
+    fn agrees_with_plain_operations() {
+        for (height, width, factor) in [(1, 1, 2), (1, 5, 4), (7, 3, 2), (5, 6, 4), (4, 3, 3)] {
+            let x = var("x", &[2, 3, height, width]);
+            agree(&[&x], || upsample(&x, factor), || naive_upsample(&x, factor), 1e-5);
+        }
+    }
+}
