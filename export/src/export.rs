@@ -81,7 +81,10 @@ fn encode(graph: GraphProto, info: &ModelInfo, params: &[&Param]) -> Result<Vec<
 }
 
 /// SHA-256 over name, shape and little-endian f32 values of every parameter, sorted by name.
-fn weights_sha256(params: &[&Param]) -> Result<String> {
+///
+/// # Errors
+/// Those of reading a tensor.
+pub fn weights_sha256(params: &[&Param]) -> Result<String> {
     let sorted: BTreeMap<&str, &&Param> = params.iter().map(|p| (p.name.as_str(), p)).collect();
     let mut hash = Sha256::new();
     for (name, param) in sorted {

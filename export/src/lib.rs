@@ -7,7 +7,7 @@
 //! | [`onnx`] | the messages of the file format |
 //! | `symbol`, `export` | a forward pass written down as a graph (feature `graph`, as all below) |
 //! | `probe`, `verify` | Candle and ONNX Runtime compared; the first diverging node |
-//! | `checkpoint`, `cli` | the program `irn-export` |
+//! | `checkpoint`, `network`, `settings`, `cli` | the program `irn-export` |
 
 pub mod info;
 pub mod locate;
@@ -15,11 +15,23 @@ pub mod onnx;
 pub mod onnxruntime;
 
 #[cfg(feature = "graph")]
+pub mod checkpoint;
+#[cfg(feature = "graph")]
+pub mod cli;
+#[cfg(feature = "graph")]
 pub mod export;
+#[cfg(feature = "graph")]
+pub mod network;
+#[cfg(feature = "graph")]
+pub mod probe;
+#[cfg(feature = "graph")]
+pub mod settings;
 #[cfg(feature = "graph")]
 pub mod symbol;
 #[cfg(feature = "graph")]
 pub mod trace;
+#[cfg(feature = "graph")]
+pub mod verify;
 
 #[cfg(feature = "graph")]
 pub use self::{

@@ -1,0 +1,210 @@
+//! The program `irn-export`: command line in, exit code out.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use irn_models::error::{Hint, report};
+
+use crate::checkpoint;
+use crate::info::ModelInfo;
+use crate::network::{Network, Overrides};
+use crate::verify::{Plan, verify};
+use crate::{locate, settings};
+
+const EXAMPLES: &str = "\
+Examples:
+  irn-export onnx out/cam.safetensors --out out/cam.onnx
+  irn-export onnx sess/res50_irn.pth --out irn.onnx onnx.tolerance=1e-5
+  irn-export onnx sess/res50_cam.pth.pth --out cam.onnx --classes cat,dog,bird
+  irn-export verify out/cam.onnx out/cam.safetensors 'onnx.sizes=[[1,375,500]]'
+
+ONNX Runtime is found by itself below .deps/onnxruntime (`make deps`); IRN_ONNXRUNTIME names another.";
+
+/// Writes trained networks as ONNX files and checks that they compute the same.
+#[derive(Debug, Parser)]
+#[command(name = "irn-export", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Write a checkpoint as an ONNX file, then compare the two.
+    ///
+    /// Opset 17; batch, height and width stay open; batch norm is folded. The file says which network
+    /// it is, its classes, normalisation, stride, settings, and the hash of its weights.
+    #[command(after_help = EXAMPLES)]
+    Onnx {
+        /// Trained network: our own .safetensors, or upstream's .pth.
+        checkpoint: PathBuf,
+        /// File to write.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Write without comparing (needs no ONNX Runtime).
+        #[arg(long)]
+        no_verify: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Compare an ONNX file with the checkpoint it was written from, on photos of several odd sizes.
+    ///
+    /// Prints the largest absolute and relative difference of every output; where one is out of
+    /// tolerance, the first node that differs, and exits with 1.
+    #[command(after_help = EXAMPLES)]
+    Verify {
+        /// File to check.
+        model: PathBuf,
+        /// Trained network.
+        checkpoint: PathBuf,
+        /// Print the comparison as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Class names in the network's order, for checkpoints that don't hold them (20: those of VOC).
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    classes: Option<Vec<String>>,
+    /// resnet18, resnet34, resnet50 or resnet101; found out from the checkpoint otherwise.
+    #[arg(long, value_name = "NAME")]
+    backbone: Option<String>,
+    /// Width factor of the backbone; found out from the checkpoint otherwise.
+    #[arg(long, value_name = "FACTOR")]
+    width: Option<f64>,
+    /// Settings file; of it `onnx` and `run.threads` are read.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Settings: onnx.tolerance=1e-4, onnx.sizes=[[batch,height,width],...], run.threads=2.
+    #[arg(value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+impl Common {
+    fn network(&self, path: &Path) -> Result<(Network, ModelInfo)> {
+        let overrides = Overrides {
+            classes: self.classes.clone(),
+            backbone: self.backbone.clone(),
+            width: self.width,
+        };
+        let (tensors, known) = checkpoint::load(path)?;
+        Network::build(tensors, known, &overrides)
+            .with_context(|| format!("failed to build a network from {}", path.display()))
+    }
+
+    fn plan(&self) -> Result<Plan> {
+        settings::plan(self.config.as_deref(), &self.overrides)
+    }
+}
+
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().verb {
+        Verb::Onnx { checkpoint, out, no_verify, common } => {
+            onnx(&checkpoint, &out, no_verify, &common)
+        }
+        Verb::Verify { model, checkpoint, json, common } => {
+            check(&model, &checkpoint, json, &common)
+        }
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{}", report(&error));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Writes and compares; false where the file computes something else (it is not left behind then).
+fn onnx(checkpoint: &Path, out: &Path, no_verify: bool, common: &Common) -> Result<bool> {
+    let plan = common.plan()?;
+    if !no_verify {
+        locate::library().hint("or write without comparing: --no-verify")?;
+    }
+    let (network, info) = common.network(checkpoint)?;
+    let bytes = network.export(&info)?;
+    let megabytes = bytes.len() as f64 / 1e6;
+    if !no_verify {
+        let report = verify(&network, bytes.clone(), &plan)?;
+        println!("{report}");
+        if !report.passed() {
+            eprintln!("error: {} was not written", out.display());
+            return Ok(false);
+        }
+    }
+    write(out, &bytes)?;
+    let ModelInfo { network, backbone, classes, .. } = info;
+    println!(
+        "wrote {}: {network} network, {backbone}, {} classes, {megabytes:.1} MB",
+        out.display(),
+        classes.len()
+    );
+    Ok(true)
+}
+
+fn check(model: &Path, checkpoint: &Path, json: bool, common: &Common) -> Result<bool> {
+    let plan = common.plan()?;
+    let (network, _) = common.network(checkpoint)?;
+    let bytes = fs_err::read(model)?;
+    let report = verify(&network, bytes, &plan)
+        .with_context(|| format!("failed to compare {}", model.display()))?;
+    match json {
+        true => println!("{}", serde_json::to_string_pretty(&report)?),
+        false => println!("{report}"),
+    }
+    Ok(report.passed())
+}
+
+/// Writes beside the target and renames, so that no half-written file is ever seen.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let failed = || format!("failed to write {}", path.display());
+    fs_err::create_dir_all(folder)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".irn-export-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(folder).with_context(failed)?;
+    file.write_all(bytes).with_context(failed)?;
+    file.as_file().sync_all().with_context(failed)?;
+    file.persist(path).map_err(|error| error.error).with_context(failed)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+        let arguments = ["irn-export", "verify", "a.onnx", "b.safetensors", "run.threads=2"];
+        let Verb::Verify { common, .. } = Cli::parse_from(arguments).verb else { panic!("verify") };
+        assert_eq!(common.overrides, ["run.threads=2"]);
+    }
+
+    #[test]
+    fn writing_replaces_the_file_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/model.onnx");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(fs_err::read(&path).unwrap(), b"two");
+        assert_eq!(fs_err::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+}
