@@ -14,7 +14,7 @@ use super::simplex::{Simplex, blur_step, enclosing_simplex, feature_scales};
 use super::vertex_table::VertexTable;
 
 /// Points whose vertices one task numbers by itself; fixed, so that nothing depends on the threads.
-const POINTS_PER_STRIP: usize = 1 << 15;
+const POINTS_PER_STRIP: usize = 1 << 14;
 /// Vertices that one task splats or blurs.
 const VERTICES_PER_TASK: usize = 4096;
 
