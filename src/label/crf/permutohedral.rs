@@ -14,7 +14,7 @@ use super::simplex::{Simplex, blur_step, enclosing_simplex, feature_scales};
 use super::vertex_table::VertexTable;
 
 /// Points whose vertices one task numbers by itself; fixed, so that nothing depends on the threads.
-const POINTS_PER_STRIP: usize = 1 << 15;
+const POINTS_PER_STRIP: usize = 1 << 14;
 /// Vertices that one task splats or blurs.
 const VERTICES_PER_TASK: usize = 4096;
 
@@ -178,12 +178,18 @@ fn number_strip<const V: usize>(
     simplex_of: impl Fn(usize) -> Simplex<V>,
 ) -> VertexTable {
     let mut table = VertexTable::with_capacity(corners.len());
+    let (mut last_keys, mut last) = ([0; V], [Share::default(); V]);
     for (i, corners) in corners.iter_mut().enumerate() {
         let simplex = simplex_of(i);
-        for (r, corner) in corners.iter_mut().enumerate() {
-            let index = table.find_or_add(simplex.keys[r]);
-            *corner = Share { index, weight: simplex.weights[r] };
+        for r in 0..V {
+            // Neighbouring points share many corners. No vertex has the key 0.
+            if simplex.keys[r] != last_keys[r] {
+                last[r].index = table.find_or_add(simplex.keys[r]);
+            }
+            last[r].weight = simplex.weights[r];
         }
+        last_keys = simplex.keys;
+        *corners = last;
     }
     table
 }
@@ -213,12 +219,10 @@ fn neighbours<const V: usize>(table: &VertexTable) -> Vec<Vec<[u32; 2]>> {
     let along = |axis: usize| {
         let step = blur_step(axis, V - 1);
         let mut pairs = vec![[missing; 2]; table.keys().len()];
-        for (vertex, key) in table.keys().iter().enumerate() {
-            if let Some(first) = table.find(key.wrapping_add(step)) {
-                pairs[vertex][0] = first;
-                pairs[first as usize][1] = vertex as u32;
-            }
-        }
+        table.find_shifted(step, |vertex, first| {
+            pairs[vertex as usize][0] = first;
+            pairs[first as usize][1] = vertex;
+        });
         pairs
     };
     (0..V).into_par_iter().map(along).collect()
