@@ -194,7 +194,7 @@ fn write_strings(place: &Location, name: &str, texts: &[&str], shape: Extents) -
         slot[..text.len()].copy_from_slice(text.as_bytes());
     }
     let kind = Datatype::from_descriptor(&TypeDescriptor::FixedUnicode(width))?;
-    let builder = place.new_attr_builder().empty_as(&TypeDescriptor::FixedUnicode(width));
+    let builder = place.new_attr_builder().empty_as(TypeDescriptor::FixedUnicode(width));
     let found = builder.shape(shape).create(name)?;
     let status = hdf5::sync::sync(|| {
         // SAFETY: `bytes` has `width` bytes for every element of the attribute.
