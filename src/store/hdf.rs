@@ -4,11 +4,12 @@
 use std::path::Path;
 use std::ptr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use hdf5::file::LibraryVersion;
 use hdf5::filters::Filter;
-use hdf5::types::{FloatSize, IntSize, TypeDescriptor, VarLenUnicode};
-use hdf5::{Dataset, File, Group, Location};
+use hdf5::types::{FloatSize, IntSize, TypeDescriptor};
+use hdf5::{Dataset, Datatype, Extents, File, Group, Location};
+use hdf5_sys::h5a::{H5Aread, H5Awrite};
 use hdf5_sys::h5d::{H5Dwrite, H5Dwrite_chunk};
 use hdf5_sys::h5f::H5Fget_file_image;
 use hdf5_sys::h5p::H5P_DEFAULT;
@@ -21,14 +22,14 @@ use super::record::Kind;
 pub(super) const CHECKSUM: &str = "crc32";
 /// By how many bytes a file in memory grows.
 const GROWTH: usize = 1 << 20;
-/// More texts than this in one attribute are a damaged file.
-const MOST_TEXTS: usize = 1 << 16;
+/// More bytes than this in one attribute are a damaged file.
+const LONGEST_TEXTS: usize = 64 << 20;
 
-/// Creates a file in memory, in the format of HDF5 1.8: checksummed headers, known to every reader.
+/// Creates a file in memory, in the format of HDF5 1.10: all that HDF5 parses has a checksum.
 pub(super) fn create(name: &str) -> Result<File> {
     let mut options = File::with_options();
     options.with_fapl(|access| {
-        access.core_options(GROWTH, false).libver_bounds(LibraryVersion::V18, LibraryVersion::V18)
+        access.core_options(GROWTH, false).libver_bounds(LibraryVersion::V110, LibraryVersion::V110)
     });
     options.create(name).context("failed to start an HDF5 file in memory")
 }
@@ -164,29 +165,63 @@ pub(super) fn read_integer(place: &Location, name: &str) -> Result<i64> {
     value.with_context(|| format!("no attribute `{name}`"))
 }
 
+/// Writes a text as a fixed-length string, which lies in the checksummed header of its object.
+/// HDF5's variable-length strings do not, and a flipped bit there can make HDF5 loop for ever.
 pub(super) fn write_text(place: &Location, name: &str, text: &str) -> Result<()> {
-    let text: VarLenUnicode = text.parse()?;
-    Ok(place.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&text)?)
+    write_strings(place, name, &[text], ().into())
 }
 
 pub(super) fn read_text(place: &Location, name: &str) -> Result<String> {
-    let text = place.attr(name).and_then(|found| found.read_scalar::<VarLenUnicode>());
-    checked(&text.with_context(|| format!("no attribute `{name}`"))?)
+    let text = read_strings(place, name)?.pop();
+    text.with_context(|| format!("attribute `{name}` is empty"))
 }
 
 pub(super) fn write_texts(place: &Location, name: &str, texts: &[String]) -> Result<()> {
-    let texts: Result<Vec<VarLenUnicode>, _> = texts.iter().map(|text| text.parse()).collect();
-    place.new_attr_builder().with_data(&texts?).create(name)?;
-    Ok(())
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    write_strings(place, name, &texts, texts.len().into())
 }
 
 pub(super) fn read_texts(place: &Location, name: &str) -> Result<Vec<String>> {
-    let found = place.attr(name).with_context(|| format!("no attribute `{name}`"))?;
-    ensure!(found.size() <= MOST_TEXTS, "attribute `{name}` holds {} texts", found.size());
-    found.read_raw::<VarLenUnicode>()?.iter().map(checked).collect()
+    read_strings(place, name)
 }
 
-/// The crate does not look whether a text from a file is UTF-8.
-fn checked(text: &VarLenUnicode) -> Result<String> {
-    Ok(String::from_utf8(text.as_bytes().to_vec())?)
+/// Texts of one attribute, each padded with zeros to the length of the longest.
+fn write_strings(place: &Location, name: &str, texts: &[&str], shape: Extents) -> Result<()> {
+    ensure!(!texts.iter().any(|text| text.contains('\0')), "`{name}`: a text with a zero byte");
+    let width = texts.iter().map(|text| text.len()).max().unwrap_or(0).max(1);
+    let mut bytes = vec![0_u8; width * texts.len()];
+    for (slot, text) in bytes.chunks_exact_mut(width).zip(texts) {
+        slot[..text.len()].copy_from_slice(text.as_bytes());
+    }
+    let kind = Datatype::from_descriptor(&TypeDescriptor::FixedUnicode(width))?;
+    let builder = place.new_attr_builder().empty_as(TypeDescriptor::FixedUnicode(width));
+    let found = builder.shape(shape).create(name)?;
+    let status = hdf5::sync::sync(|| {
+        // SAFETY: `bytes` has `width` bytes for every element of the attribute.
+        unsafe { H5Awrite(found.id(), kind.id(), bytes.as_ptr().cast()) }
+    });
+    ensure!(status >= 0, "HDF5 refused the attribute `{name}`");
+    Ok(())
+}
+
+fn read_strings(place: &Location, name: &str) -> Result<Vec<String>> {
+    let found = place.attr(name).with_context(|| format!("no attribute `{name}`"))?;
+    let kind = found.dtype()?;
+    let TypeDescriptor::FixedUnicode(width) = kind.to_descriptor()? else {
+        bail!("attribute `{name}` is not text");
+    };
+    let count = found.shape().iter().try_fold(1_usize, |all, extent| all.checked_mul(*extent));
+    let length = count.and_then(|count| count.checked_mul(width));
+    let length = length.filter(|length| *length <= LONGEST_TEXTS && width > 0);
+    let mut bytes = vec![0_u8; length.with_context(|| format!("`{name}` is too long"))?];
+    let status = hdf5::sync::sync(|| {
+        // SAFETY: `bytes` has `width` bytes for every element of the attribute.
+        unsafe { H5Aread(found.id(), kind.id(), bytes.as_mut_ptr().cast()) }
+    });
+    ensure!(status >= 0, "HDF5 failed to read the attribute `{name}`");
+    let texts = bytes.chunks_exact(width).map(|slot| {
+        let end = slot.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        Ok(String::from_utf8(slot[..end].to_vec())?)
+    });
+    texts.collect()
 }

@@ -9,10 +9,10 @@ import h5py
 found = {}
 with h5py.File(f"{sys.argv[1]}/store.h5", "r") as store:
     found["attributes"] = {
-        "format": store.attrs["format"],
+        "format": store.attrs["format"].decode(),
         "format_version": int(store.attrs["format_version"]),
-        "dataset": store.attrs["dataset"],
-        "classes": list(store.attrs["classes"]),
+        "dataset": store.attrs["dataset"].decode(),
+        "classes": [name.decode() for name in store.attrs["classes"]],
     }
     for stage, items in store.items():
         assert items.attrs["meaning"]
@@ -27,5 +27,5 @@ with h5py.File(f"{sys.argv[1]}/store.h5", "r") as store:
                 ]
             for key, text in item.attrs.items():
                 if key != "crc32":
-                    found[f"{stage}/{name}@{key}"] = text
+                    found[f"{stage}/{name}@{key}"] = text.decode()
 print(json.dumps(found))

@@ -14,7 +14,7 @@ use super::{identity, record, settings};
 
 const DIR: &str = "IRN_TEST_STORE";
 const TASK: &str = "IRN_TEST_TASK";
-const ITEMS: usize = 120;
+const ITEMS: usize = 300;
 
 fn name(item: usize) -> String {
     format!("img/{item:04}")
@@ -72,6 +72,11 @@ fn succeed(output: &Output) {
     assert!(!text.contains("HDF5-DIAG"), "{text}");
 }
 
+fn segments(dir: &Path) -> usize {
+    let names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().starts_with("cam-")).count()
+}
+
 fn check_items(store: &Store) -> usize {
     assert_eq!(store.problems().unwrap(), []);
     let names = store.names(Stage::Cam).unwrap();
@@ -85,16 +90,19 @@ fn check_items(store: &Store) -> usize {
 fn kills_at_any_moment_lose_nothing_that_was_sealed() {
     let dir = tempfile::tempdir().unwrap();
     let mut complete = Vec::new();
-    for round in 0..12 {
+    for round in 0..10 {
+        let before = segments(dir.path());
         let mut child = command(dir.path(), "missing", "").spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(10 + (round * 37) % 110));
+        while segments(dir.path()) == before && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_micros((round * 2_713) % 12_000));
         child.kill().unwrap();
         child.wait().unwrap();
-        if let Ok(store) = Store::open(dir.path()) {
-            complete.push(check_items(&store));
-        }
+        complete.push(check_items(&Store::open(dir.path()).unwrap()));
     }
-    assert!(complete.is_sorted(), "{complete:?}");
+    println!("complete after each kill: {complete:?}");
+    assert!(complete.is_sorted() && (1..ITEMS).contains(&complete[0]), "{complete:?}");
     succeed(&command(dir.path(), "missing", "").output().unwrap());
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(check_items(&store), ITEMS);

@@ -1,5 +1,7 @@
 //! The store as its users see it: what goes in comes out, whatever happens to processes and files.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod crash;
 mod damage;
 mod python;
@@ -60,6 +62,7 @@ fn every_type_and_shape_comes_back() {
         .with("special", array![f32::NAN, f32::INFINITY, -0.0, f32::MIN_POSITIVE / 2.0]);
     all.insert_text("note", "é\n\"quoted\"");
     all.insert_text("nothing", "");
+    all.insert_text("long", "é".repeat(50_000));
     let store = open(dir.path());
     let writer = store.writer(Stage::InsSeg, settings("0.25")).unwrap();
     writer.put("a/b.jpg", &all).unwrap();
