@@ -20,7 +20,7 @@ impl BitMask {
     pub fn new(mask: ArrayView2<bool>) -> Self {
         let (height, width) = mask.dim();
         let mut words = vec![0u64; (height * width).div_ceil(64)];
-        let (mut rows, mut columns) = (usize::MAX..0, usize::MAX..0);
+        let (mut rows, mut columns) = (0..0, 0..0);
         for ((y, x), _) in mask.indexed_iter().filter(|(_, set)| **set) {
             let at = y * width + x;
             words[at / 64] |= 1 << (at % 64);
@@ -56,8 +56,8 @@ impl BitMask {
 }
 
 fn extend(range: &mut Range<usize>, at: usize) {
-    range.start = range.start.min(at);
-    range.end = range.end.max(at + 1);
+    let start = if range.end == 0 { at } else { range.start.min(at) };
+    *range = start..range.end.max(at + 1);
 }
 
 fn shared(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {

@@ -168,12 +168,12 @@ fn check(what: &str, masks: &Masks) -> Result<()> {
 
 /// Indices by score, best first; among equal scores the later one first, as numpy's stable `argsort()[::-1]`.
 fn ranked(scores: &[f32]) -> Vec<usize> {
-    let by_score = |&a: &usize, &b: &usize| {
+    let by_score = |&a: &usize, &b: &usize| -> Ordering {
         let unordered = || scores[a].is_nan().cmp(&scores[b].is_nan());
         scores[a].partial_cmp(&scores[b]).unwrap_or_else(unordered)
     };
     let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|a, b| by_score(a, b).then(Ordering::Equal));
+    order.sort_by(by_score);
     order.reverse();
     order
 }
@@ -220,7 +220,10 @@ mod tests {
         mask
     }
 
-    fn evaluate(parts: &[(&[Array3<bool>], &[f32], &[Array3<bool>])]) -> InstanceEvaluator {
+    /// Predicted masks, their scores, ground truth.
+    type Part<'a> = (&'a [Array3<bool>], &'a [f32], &'a [Array3<bool>]);
+
+    fn evaluate(parts: &[Part]) -> InstanceEvaluator {
         let stack = |masks: &[Array3<bool>]| {
             let views: Vec<_> = masks.iter().map(|mask| mask.view()).collect();
             concatenate(Axis(0), &views).unwrap()
@@ -256,7 +259,7 @@ mod tests {
         let truth = [strip(0, 10)];
         let right: [Array3<bool>; 1] = [strip(0, 8)];
         let wrong: [Array3<bool>; 1] = [strip(12, 8)];
-        let images: [(&[_], &[f32], &[_]); 3] =
+        let images: [Part; 3] =
             [(&right, &[0.5], &truth), (&wrong, &[0.5], &truth), (&right, &[0.5], &truth)];
         let whole = evaluate(&images).finish(Metric::Voc2007);
         let parts = evaluate(&images[..1]).merge(evaluate(&images[1..])).unwrap();
