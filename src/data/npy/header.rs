@@ -66,6 +66,7 @@ fn parse_literal(text: &str) -> Result<Header> {
 fn after_key<'a>(text: &'a str, key: &str) -> Result<&'a str> {
     let quoted = format!("'{key}'");
     let (_, rest) = text.split_once(&quoted).with_context(|| format!("no {quoted}"))?;
-    let rest = rest.trim_start().strip_prefix(':').with_context(|| format!("{quoted}"))?;
+    let rest =
+        rest.trim_start().strip_prefix(':').with_context(|| format!("no colon after {quoted}"))?;
     Ok(rest.trim_start())
 }
