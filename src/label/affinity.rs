@@ -23,7 +23,8 @@ pub fn affinities(edge: ArrayView2<f32>, radius: usize, beta: f64) -> Banded {
         for &(down, right) in path {
             let start = first.strict_add_signed(down * width as isize + right);
             for (strongest, &edge) in line.iter_mut().zip(&edge[start..]) {
-                *strongest = strongest.max(edge);
+                // Unlike `f32::max` a single instruction; numbers only.
+                *strongest = if edge > *strongest { edge } else { *strongest };
             }
         }
         line.iter_mut().for_each(|strongest| *strongest = 1.0 - *strongest);
