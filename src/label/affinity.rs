@@ -44,7 +44,8 @@ fn raise(values: &mut [f32], beta: f64) {
     for bit in (0..beta.ilog2()).rev() {
         let odd = beta >> bit & 1 == 1;
         for (value, base) in values.iter_mut().zip(&bases) {
-            *value *= *value * if odd { *base } else { 1.0 };
+            let square = *value * *value;
+            *value = if odd { square * base } else { square };
         }
     }
 }

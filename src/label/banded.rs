@@ -150,7 +150,7 @@ impl Banded {
     }
 
     /// What [`Banded::step`] needs for `count` maps.
-    pub fn terms(&self, count: usize) -> Terms {
+    pub(super) fn terms(&self, count: usize) -> Terms {
         let pitch = self.layout.pitch as isize;
         let lines = self.offsets.len() as isize + 1;
         let pair = |(index, &(dy, dx)): (usize, &(usize, isize))| {
@@ -164,7 +164,7 @@ impl Banded {
 
     /// For `count` maps in `x`, with this matrix `S`: `out = scale S x - minus out`, then
     /// `sum += weight out`. Rims stay zero.
-    pub fn step(
+    pub(super) fn step(
         &self,
         count: usize,
         terms: &Terms,
