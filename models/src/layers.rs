@@ -70,17 +70,10 @@ pub struct Conv {
 
 impl Conv {
     /// A convolution that keeps the size of its input: stride 1, no bias.
-    pub fn new(
-        w: &mut Weights,
-        name: &str,
-        io: (usize, usize),
-        kernel: usize,
-        trainable: bool,
-    ) -> Result<Self> {
+    pub fn new(w: &mut Weights, name: &str, io: (usize, usize), kernel: usize, trainable: bool) -> Result<Self> {
         let shape = [io.1, io.0, kernel, kernel];
         let fan_out = io.1 * kernel * kernel;
-        let weight =
-            Param::new(w, format!("{name}.weight"), &shape, Init::Normal { fan_out }, trainable)?;
+        let weight = Param::new(w, format!("{name}.weight"), &shape, Init::Normal { fan_out }, trainable)?;
         Ok(Self { name: name.into(), weight, bias: None, stride: 1, padding: kernel / 2 })
     }
 

@@ -71,10 +71,8 @@ fn start(seed: u64, name: &str, shape: &[usize], init: Init, device: &Device) ->
         Init::Normal { fan_out } => {
             let deviation = (2.0 / fan_out as f64).sqrt();
             let count = shape.iter().product();
-            let values: Vec<f32> = normals(splitmix::state(seed, name))
-                .take(count)
-                .map(|z| (z * deviation) as f32)
-                .collect();
+            let values: Vec<f32> =
+                normals(splitmix::state(seed, name)).take(count).map(|z| (z * deviation) as f32).collect();
             Tensor::from_vec(values, shape, device)
         }
     }

@@ -77,7 +77,7 @@ pub fn run(cli: Cli) -> Result<Outcome> {
         Verb::Irn(settings) => pipeline::train_irn_and_export(&open(&settings)?),
         Verb::DemoData { out, images, seed, settings } => {
             settings.load()?;
-            demo::generate(&out, images, seed)?;
+            demo::generate(&out, images, seed, demo::DEMO_SIDES)?;
             Ok(Outcome { done: images, ..Outcome::default() })
         }
         Verb::Calibrate { out, settings } => {

@@ -23,7 +23,8 @@ pub fn affinities(edge: ArrayView2<f32>, radius: usize, beta: f64) -> Banded {
         for &(down, right) in path {
             let start = first.strict_add_signed(down * width as isize + right);
             for (strongest, &edge) in line.iter_mut().zip(&edge[start..]) {
-                *strongest = strongest.max(edge);
+                // Unlike `f32::max` a single instruction; numbers only.
+                *strongest = if edge > *strongest { edge } else { *strongest };
             }
         }
         line.iter_mut().for_each(|strongest| *strongest = 1.0 - *strongest);
@@ -43,7 +44,8 @@ fn raise(values: &mut [f32], beta: f64) {
     for bit in (0..beta.ilog2()).rev() {
         let odd = beta >> bit & 1 == 1;
         for (value, base) in values.iter_mut().zip(&bases) {
-            *value *= *value * if odd { *base } else { 1.0 };
+            let square = *value * *value;
+            *value = if odd { square * base } else { square };
         }
     }
 }

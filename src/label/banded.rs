@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::product::{LANES, Row, Step, Terms};
+use super::product::{LANES, LEAST_WEIGHT, Row, Step, Terms};
 
 /// Where a pixel of the map stands in memory.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +127,8 @@ impl Banded {
         degrees
     }
 
-    /// Multiplies the weight of every pair by the `factors` of both its pixels.
+    /// Multiplies the weight of every pair by the `factors` of both its pixels; what is negligible
+    /// then becomes 0.
     pub fn scale(&mut self, factors: &[f64]) {
         let Layout { pitch, .. } = self.layout;
         let mut weights = std::mem::take(&mut self.weights);
@@ -140,7 +141,8 @@ impl Banded {
                 {
                     let lower = (upper + x + dy * pitch).strict_add_signed(dx);
                     let factor = factors[upper + x] * factors[lower];
-                    *weight = (f64::from(*weight) * factor) as f32;
+                    let scaled = (f64::from(*weight) * factor) as f32;
+                    *weight = if scaled < LEAST_WEIGHT { 0.0 } else { scaled };
                 }
             }
         });
@@ -148,7 +150,7 @@ impl Banded {
     }
 
     /// What [`Banded::step`] needs for `count` maps.
-    pub fn terms(&self, count: usize) -> Terms {
+    pub(super) fn terms(&self, count: usize) -> Terms {
         let pitch = self.layout.pitch as isize;
         let lines = self.offsets.len() as isize + 1;
         let pair = |(index, &(dy, dx)): (usize, &(usize, isize))| {
@@ -162,7 +164,7 @@ impl Banded {
 
     /// For `count` maps in `x`, with this matrix `S`: `out = scale S x - minus out`, then
     /// `sum += weight out`. Rims stay zero.
-    pub fn step(
+    pub(super) fn step(
         &self,
         count: usize,
         terms: &Terms,

@@ -2,18 +2,22 @@
 //! `make_ins_seg_labels`).
 //!
 //! There can be many clusters, and each map is zero outside its own. Maps that are zero everywhere are
-//! left out from the start: they could never win a pixel. Full-size maps exist one at a time.
+//! left out from the start: they could never win a pixel. No map is ever stored at full size.
 
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, Zip, s};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, Zip};
+use rayon::prelude::*;
 
 use super::centroids::{STEPS, settle};
 use super::clusters::{Clusters, WEAK, clusters, weak_components};
 use super::components::components;
-use super::interpolate::{Size, upscale4};
+use super::interpolate::{Size, Stretched};
 use super::random_walk::{Walk, random_walk};
 
 /// The part of the photo below which a piece counts as a fragment.
 const FRAGMENT: f64 = 0.01;
+
+/// Maps that are stretched to full width together.
+const GROUP: usize = 16;
 
 /// The instances of one photo, ordered by class, cluster and first pixel.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,26 +77,48 @@ pub struct Winners {
 
 /// Compares the walked maps `[n,h,w]` at full size `[H,W]`, divided by their common maximum; the first
 /// of equals wins.
+///
+/// # Panics
+/// When four times the maps' size is less than `size`.
 pub fn winners(walked: ArrayView3<f32>, size: Size, threshold: f32) -> Winners {
-    let enlarged = |index: usize| upscale4(walked.slice(s![index..=index, .., ..]), size);
-    let highest = |index| enlarged(index).iter().copied().fold(0.0, f32::max);
-    let each: Vec<f32> = (0..walked.dim().0).map(highest).collect();
-    let maximum = each.iter().copied().fold(0.0, f32::max);
     let mut winners =
         Winners { score: Array2::from_elem(size, threshold), map: Array2::zeros(size) };
-    for index in (0..each.len()).filter(|&index| each[index] / maximum > threshold) {
-        let map = enlarged(index);
-        Zip::from(&mut winners.score)
-            .and(&mut winners.map)
-            .and(map.index_axis(Axis(0), 0))
-            .for_each(|best, of, &score| {
-                let score = score / maximum;
-                if score > *best {
-                    (*best, *of) = (score, index as u32 + 1);
-                }
-            });
+    if walked.is_empty() || winners.map.is_empty() {
+        return winners;
+    }
+    let full = (4 * walked.dim().1, 4 * walked.dim().2);
+    assert!(size.0 <= full.0 && size.1 <= full.1, "maps of a smaller photo");
+    let groups = || walked.axis_chunks_iter(Axis(0), GROUP).map(|g| Stretched::new(g, full, size));
+    let highest = |group: Stretched| {
+        (0..size.0).into_par_iter().map(|y| group.highest(y)).reduce(|| 0.0, f32::max)
+    };
+    let maximum = groups().map(highest).fold(0.0, f32::max);
+    if maximum > 0.0 {
+        for (index, group) in groups().enumerate() {
+            winners.update(&group, index * GROUP, maximum);
+        }
     }
     winners
+}
+
+impl Winners {
+    /// Lets the maps of `group`, the first of which has the number `first + 1`, compete.
+    fn update(&mut self, group: &Stretched, first: usize, maximum: f32) {
+        let rows = self.score.axis_iter_mut(Axis(0)).into_par_iter();
+        let maps = self.map.axis_iter_mut(Axis(0)).into_par_iter();
+        rows.zip(maps).enumerate().for_each(|(y, (mut best, mut map))| {
+            for channel in 0..group.channels() {
+                let number = (first + channel + 1) as u32;
+                let row = group.row(channel, y);
+                for ((best, map), score) in best.iter_mut().zip(&mut map).zip(row) {
+                    let score = score / maximum;
+                    let wins = score > *best;
+                    *best = if wins { score } else { *best };
+                    *map = if wins { number } else { *map };
+                }
+            }
+        });
+    }
 }
 
 /// Every connected piece of every map's pixels is an instance (upstream's `detect_instance`).

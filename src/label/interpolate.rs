@@ -23,43 +23,69 @@ pub fn upscale4(maps: ArrayView3<f32>, size: Size) -> Array3<f32> {
 ///
 /// A `cut` beyond `full` is limited to it; an empty map gives zeros.
 pub fn resize_cut(maps: ArrayView3<f32>, full: Size, cut: Size) -> Array3<f32> {
-    let (channels, h, w) = maps.dim();
     let cut = (cut.0.min(full.0), cut.1.min(full.1));
-    let mut out = Array3::zeros((channels, cut.0, cut.1));
-    if h == 0 || w == 0 || out.is_empty() {
+    let mut out = Array3::zeros((maps.dim().0, cut.0, cut.1));
+    if maps.is_empty() || out.is_empty() {
         return out;
     }
-    let rows = Taps::new(h, full.0, cut.0);
-    let columns = Taps::new(w, full.1, cut.1);
-    let stretched = stretch(maps, &columns);
-    let stretched = stretched.as_slice().expect("fresh arrays are contiguous");
+    let stretched = Stretched::new(maps, full, cut);
     let target = out.as_slice_mut().expect("fresh arrays are contiguous");
     target.par_chunks_mut(cut.1).with_min_len(16).enumerate().for_each(|(i, line)| {
-        let (channel, y) = (i / cut.0, i % cut.0);
-        let row = |r: usize| &stretched[(channel * h + r) * cut.1..][..cut.1];
-        let tap = rows.0[y];
-        for ((out, a), b) in line.iter_mut().zip(row(tap.low)).zip(row(tap.high)) {
-            *out = tap.weights[0] * a + tap.weights[1] * b;
-        }
+        let row = stretched.row(i / cut.0, i % cut.0);
+        line.iter_mut().zip(row).for_each(|(out, value)| *out = value);
     });
     out
 }
 
-/// Resizes along the width only.
-fn stretch(maps: ArrayView3<f32>, columns: &Taps) -> Array3<f32> {
-    let (channels, h, _) = maps.dim();
-    let mut out = Array3::zeros((channels, h, columns.0.len()));
-    out.axis_iter_mut(Axis(0))
-        .into_par_iter()
-        .zip(maps.axis_iter(Axis(0)).into_par_iter())
-        .for_each(|(mut out, map)| {
-            for (mut line, row) in out.rows_mut().into_iter().zip(map.rows()) {
+/// Maps that have their final width; the rows of the final height are made one by one.
+pub struct Stretched {
+    rows: Taps,
+    maps: Array3<f32>,
+}
+
+impl Stretched {
+    /// For results of size `full`, of which only the part `cut` is asked for. The maps are not empty.
+    pub fn new(maps: ArrayView3<f32>, full: Size, cut: Size) -> Self {
+        let (channels, h, w) = maps.dim();
+        let rows = Taps::new(h, full.0, cut.0);
+        let columns = Taps::new(w, full.1, cut.1);
+        let mut stretched = Array3::zeros((channels, h, cut.1));
+        let targets = stretched.axis_iter_mut(Axis(0)).into_par_iter();
+        targets.zip(maps.axis_iter(Axis(0)).into_par_iter()).for_each(|(mut target, map)| {
+            for (mut line, row) in target.rows_mut().into_iter().zip(map.rows()) {
                 for (out, tap) in line.iter_mut().zip(&columns.0) {
                     *out = tap.weights[0] * row[tap.low] + tap.weights[1] * row[tap.high];
                 }
             }
         });
-    out
+        Self { rows, maps: stretched }
+    }
+
+    /// How many maps there are.
+    pub fn channels(&self) -> usize {
+        self.maps.dim().0
+    }
+
+    /// The highest value in row `y` of all maps, at least 0.
+    pub fn highest(&self, y: usize) -> f32 {
+        // Column by column first, which vectors can do.
+        let mut columns = vec![0f32; self.maps.dim().2];
+        for channel in 0..self.channels() {
+            for (highest, value) in columns.iter_mut().zip(self.row(channel, y)) {
+                *highest = if value > *highest { value } else { *highest };
+            }
+        }
+        columns.into_iter().fold(0.0, f32::max)
+    }
+
+    /// Row `y` of the result for `channel`.
+    pub fn row(&self, channel: usize, y: usize) -> impl Iterator<Item = f32> + '_ {
+        let (_, h, w) = self.maps.dim();
+        let maps = self.maps.as_slice().expect("fresh arrays are contiguous");
+        let line = move |row: usize| &maps[(channel * h + row) * w..][..w];
+        let Tap { low, high, weights } = self.rows.0[y];
+        line(low).iter().zip(line(high)).map(move |(a, b)| weights[0] * a + weights[1] * b)
+    }
 }
 
 /// The two source positions of one output position.

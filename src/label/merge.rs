@@ -1,7 +1,7 @@
 //! Class activation maps of several scales become one map a class (upstream's `make_cam`).
 
 use anyhow::{Result, anyhow};
-use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis};
+use ndarray::{Array3, ArrayViewMut3, Axis};
 
 use super::interpolate::{Size, resize_cut};
 use crate::Hint;
@@ -55,17 +55,8 @@ pub fn divide_by_maximum(mut maps: ArrayViewMut3<f32>) {
     }
 }
 
-/// The sum of a map and of the map of the mirrored photo, turned back: `[classes,h,w]` each.
-pub fn add_mirrored(plain: ArrayView3<f32>, mirrored: ArrayView3<f32>) -> Array3<f32> {
-    let mut back = mirrored;
-    back.invert_axis(Axis(2));
-    &plain + &back
-}
-
 #[cfg(test)]
 mod tests {
-    use ndarray::array;
-
     use super::*;
 
     #[test]
@@ -87,11 +78,5 @@ mod tests {
     fn a_photo_without_classes_has_no_maps() {
         let merged = merge(&[Array3::ones((3, 2, 3))], (17, 33), &[]).unwrap();
         assert_eq!(merged.high_res.dim(), (0, 17, 33));
-    }
-
-    #[test]
-    fn the_mirrored_half_is_turned_back() {
-        let sum = add_mirrored(array![[[1.0, 2.0]]].view(), array![[[10.0, 20.0]]].view());
-        assert_eq!(sum, array![[[21.0, 12.0]]]);
     }
 }

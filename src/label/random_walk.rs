@@ -62,7 +62,8 @@ impl Walk {
 /// Spreads the maps `x` `[C,h,w]` along the affinities that the boundary map `edge` `[h,w]` leaves.
 ///
 /// Every result is a weighted mean over the scores around its pixel, those on boundaries reduced by
-/// their probability. The result does not depend on the number of threads.
+/// their probability. Scores are expected around 1: below 1e-24 they count as 0. The result does not
+/// depend on the number of threads.
 ///
 /// # Panics
 /// When the sizes of `x` and `edge` differ.

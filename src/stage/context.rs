@@ -1,8 +1,8 @@
 //! What every stage needs: settings, the images, the store; and what it leaves: done, skipped.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
@@ -18,6 +18,9 @@ use crate::progress::Progress;
 use crate::store::{Identity, Record, Stage, StageSettings, Store};
 use crate::timings::{self, Timing};
 
+/// Warnings about one list that are printed in full.
+const WARNINGS: usize = 10;
+
 /// Settings, data and store of a run.
 pub struct Context {
     /// The resolved settings.
@@ -28,12 +31,18 @@ pub struct Context {
     pub pool: ThreadPool,
     /// Compute again what is there.
     pub force: bool,
+    noted: Mutex<Noted>,
+}
+
+/// What a process remembers between its stages.
+#[derive(Default)]
+struct Noted {
     /// Stages computed by this process, which `force` does not throw away again.
-    fresh: RefCell<BTreeSet<Stage>>,
+    fresh: BTreeSet<Stage>,
     /// List entries that could not be used, with the reason.
-    unusable: RefCell<BTreeMap<String, String>>,
+    unusable: BTreeMap<String, String>,
     /// Warnings that were printed.
-    warned: RefCell<BTreeSet<String>>,
+    warned: BTreeSet<String>,
 }
 
 /// What a stage did.
@@ -70,7 +79,7 @@ impl Context {
         let store = Store::create_or_open(&config.run.out.join("store"), &identity)?;
         fs_err::write(config.run.out.join("settings.yaml"), crate::config::to_yaml(&config)?)?;
         let pool = overlap::pool(config.run.thread_count())?;
-        Ok(Self { config, store, pool, force, fresh: RefCell::default(), unusable: RefCell::default(), warned: RefCell::default() })
+        Ok(Self { config, store, pool, force, noted: Mutex::default() })
     }
 
     /// The list `list` of the data set, a file or a name below `ImageSets/Segmentation`. Problems of
@@ -84,13 +93,18 @@ impl Context {
         let path = if below.exists() { &below } else { list };
         let labels = data.labels.as_deref();
         let (set, problems) = Dataset::voc(&data.root, path, labels, &data.classes)?;
-        for problem in &problems.0 {
-            if self.warned.borrow_mut().insert(problem.to_string()) {
-                eprintln!("warning: {problem}");
-            }
+        let mut noted = self.noted();
+        let fresh: Vec<&Problem> =
+            problems.0.iter().filter(|problem| noted.warned.insert(problem.to_string())).collect();
+        for problem in fresh.iter().take(WARNINGS) {
+            eprintln!("warning: {problem}");
+        }
+        if fresh.len() > WARNINGS {
+            eprintln!("warning: ... and {} more of {}", fresh.len() - WARNINGS, path.display());
+        }
+        for problem in fresh {
             if let Problem::MissingPhoto { entry } = problem {
-                let mut unusable = self.unusable.borrow_mut();
-                unusable.insert(entry.clone(), "no such photo".to_string());
+                noted.unusable.insert(entry.clone(), "no such photo".to_string());
             }
         }
         Ok(set)
@@ -98,8 +112,12 @@ impl Context {
 
     /// `outcome` and the list entries that could not be used.
     pub fn outcome(&self, mut outcome: Outcome) -> Outcome {
-        outcome.skipped.extend(self.unusable.borrow().clone());
+        outcome.skipped.extend(self.noted().unusable.clone());
         outcome
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The images that get masks.
@@ -183,7 +201,7 @@ impl Context {
         prepare: impl Fn(&Item) -> Result<P> + Sync,
         mut finish: impl FnMut(&Item, P) -> Result<Record>,
     ) -> Result<Outcome> {
-        if self.force && self.fresh.borrow_mut().insert(stage) {
+        if self.force && self.noted().fresh.insert(stage) {
             self.store.remove_stage(stage)?;
         }
         self.expect_settings(stage, settings)?;
