@@ -19,7 +19,8 @@ const DEPTH: usize = 4;
 /// # Errors
 /// None found, or `IRN_ONNXRUNTIME` names something else; the message lists where it looked.
 pub fn library() -> Result<PathBuf> {
-    let program = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf));
+    let program =
+        std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf));
     let directory = std::env::current_dir().ok();
     let chosen = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
     if let Some(chosen) = chosen {
@@ -41,8 +42,7 @@ fn search(
         folders.map(|folder| (folder.join(".deps/onnxruntime"), DEPTH)).collect::<Vec<_>>()
     };
     let beside = program.map(|folder| (folder.to_path_buf(), 0));
-    let places: Vec<_> =
-        beside.into_iter().chain(above(program)).chain(above(directory)).collect();
+    let places: Vec<_> = beside.into_iter().chain(above(program)).chain(above(directory)).collect();
     let found = places.iter().find_map(|(folder, depth)| newest_below(folder, *depth));
     if let Some(found) = found.or_else(|| other.and_then(named)) {
         return Ok(found);
@@ -85,9 +85,9 @@ fn newest_below(folder: &Path, depth: usize) -> Option<PathBuf> {
 /// `libonnxruntime.so.1.31.1` and its like, not `libonnxruntime_providers_shared.so`.
 fn is_library(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    let unix = name.strip_prefix("libonnxruntime.").is_some_and(|rest| {
-        rest == "so" || rest.starts_with("so.") || rest.ends_with("dylib")
-    });
+    let unix = name
+        .strip_prefix("libonnxruntime.")
+        .is_some_and(|rest| rest == "so" || rest.starts_with("so.") || rest.ends_with("dylib"));
     unix || name == "onnxruntime.dll"
 }
 

@@ -139,7 +139,8 @@ fn environment() -> Result<&'static Environment> {
         let path = locate::library()?;
         let failed = || format!("failed to load ONNX Runtime from {}", path.display());
         let builder = ort::init_from(&path).map_err(|error| anyhow!("{error}"));
-        let builder = builder.with_context(failed).hint("run `make deps` to fetch one that fits")?;
+        let builder =
+            builder.with_context(failed).hint("run `make deps` to fetch one that fits")?;
         builder.with_name("irn").with_telemetry(false).build().map_err(plain).with_context(failed)
     };
     // Errors can't be cloned: the first failure is kept as text, its advice apart.
