@@ -88,12 +88,12 @@ impl Convolution {
         slices::with([x, matrix, dy], |[x_values, matrix_values, dy]| {
             let tensor =
                 |values, like: &Tensor| Tensor::from_vec(values, like.shape(), like.device());
-            let dx = x
-                .track_op()
-                .then(|| tensor(gemm_conv::input_gradient(&g, matrix_values, stride, dy), x));
-            let d_matrix = matrix
-                .track_op()
-                .then(|| tensor(gemm_conv::matrix_gradient(&g, x_values, dy, stride), matrix));
+            let dx = x.track_op().then(|| {
+                tensor(gemm_conv::input_gradient(&g, matrix_values, stride, dy), x)
+            });
+            let d_matrix = matrix.track_op().then(|| {
+                tensor(gemm_conv::matrix_gradient(&g, x_values, dy, stride), matrix)
+            });
             Ok((dx.transpose()?, d_matrix.transpose()?))
         })
     }
@@ -229,12 +229,7 @@ mod tests {
         let bias = layer.bias.as_ref().unwrap().var();
         bias.set(&numbers("bias", &[3])).unwrap();
         let x = var("x", &[2, 5, 4, 7]);
-        agree(
-            &[&x, layer.weight.var(), bias],
-            || conv(&x, &layer),
-            || naive_conv(&x, &layer),
-            1e-5,
-        );
+        agree(&[&x, layer.weight.var(), bias], || conv(&x, &layer), || naive_conv(&x, &layer), 1e-5);
     }
 
     #[test]
