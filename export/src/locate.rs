@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use irn_models::error::Hint;
 
 /// Names the library, or a folder somewhere above it.
@@ -24,9 +24,9 @@ pub fn library() -> Result<PathBuf> {
     let directory = std::env::current_dir().ok();
     let chosen = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
     if let Some(chosen) = chosen {
-        return named(Path::new(&chosen)).ok_or_else(|| {
-            anyhow!("{VARIABLE} is {}: no ONNX Runtime library there", chosen.display())
-        });
+        return named(Path::new(&chosen))
+            .with_context(|| format!("{VARIABLE} is {}: no library there", chosen.display()))
+            .hint("it names libonnxruntime.so or a folder above it; unset it to search again");
     }
     let other = std::env::var_os("ORT_DYLIB_PATH").filter(|value| !value.is_empty());
     search(program.as_deref(), directory.as_deref(), other.as_deref().map(Path::new))
