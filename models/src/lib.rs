@@ -12,6 +12,8 @@ pub mod error;
 pub mod pairs;
 
 #[cfg(feature = "candle")]
+mod calibrate;
+#[cfg(feature = "candle")]
 mod cam;
 #[cfg(feature = "candle")]
 pub mod checkpoint;
@@ -30,6 +32,7 @@ pub mod weights;
 
 #[cfg(feature = "candle")]
 pub use self::{
+    calibrate::calibrate,
     cam::CamNet,
     feature_map::FeatureMap,
     irnet::{IrNet, Relations},

@@ -66,9 +66,8 @@ impl CustomOp3 for Fold {
                 Ok(self.gradients(weight, gamma, gradient))
             })?;
         let tensor = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), like.device());
-        let wanted = |values, like: &Tensor| {
-            like.track_op().then(|| tensor(values, like)).transpose()
-        };
+        let wanted =
+            |values, like: &Tensor| like.track_op().then(|| tensor(values, like)).transpose();
         Ok((wanted(d_weight, weight)?, wanted(d_gamma, gamma)?, wanted(d_beta, beta)?))
     }
 }
@@ -82,7 +81,8 @@ impl Fold {
     ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let columns = weight.len() / gamma.len();
         let mut d_weight = vec![0f32; weight.len()];
-        let rows = d_weight.par_chunks_exact_mut(columns).zip(gradient.par_chunks_exact(columns + 1));
+        let rows =
+            d_weight.par_chunks_exact_mut(columns).zip(gradient.par_chunks_exact(columns + 1));
         let affine = rows.enumerate().map(|(o, (d_weight, row))| {
             let scale = gamma[o] / self.deviation[o];
             let weights = &weight[o * columns..(o + 1) * columns];

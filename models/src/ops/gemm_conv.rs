@@ -49,8 +49,25 @@ unsafe fn product(
     // SAFETY: the caller's promise.
     unsafe {
         gemm::gemm(
-            m, n, k, target, 1, stride, add, a, a_column, a_row, b, b_column, b_row, 1.0, 1.0,
-            false, false, false, gemm::Parallelism::None,
+            m,
+            n,
+            k,
+            target,
+            1,
+            stride,
+            add,
+            a,
+            a_column,
+            a_row,
+            b,
+            b_column,
+            b_row,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
         );
     }
 }
@@ -128,7 +145,8 @@ unsafe fn finish_tile(
         let pixels = rows.len() * width;
         // SAFETY: the caller's promise.
         let y = unsafe { std::slice::from_raw_parts_mut(y.at(start), pixels) };
-        let shift = if finish.shift { matrix.values[channel * matrix.row + g.depth()] } else { 0.0 };
+        let shift =
+            if finish.shift { matrix.values[channel * matrix.row + g.depth()] } else { 0.0 };
         let lowest = if finish.relu { 0.0 } else { f32::NEG_INFINITY };
         // Unlike `max`, this keeps NaN: a diverged network must not look healthy.
         let clip = |y: f32| if y < lowest { lowest } else { y };
@@ -244,7 +262,10 @@ fn turned_kernel(g: &Geometry, matrix: &[f32], stride: usize) -> Vec<f32> {
     turned.par_chunks_exact_mut(g.c_out * taps).enumerate().for_each(|(c_in, row)| {
         for (c_out, target) in row.chunks_exact_mut(taps).enumerate() {
             let source = &matrix[c_out * stride + c_in * taps..][..taps];
-            target.iter_mut().zip(source.iter().rev()).for_each(|(target, source)| *target = *source);
+            target
+                .iter_mut()
+                .zip(source.iter().rev())
+                .for_each(|(target, source)| *target = *source);
         }
     });
     turned

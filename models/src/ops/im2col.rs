@@ -84,7 +84,8 @@ impl Geometry {
     ) {
         let mut line = 0;
         for channel in 0..channels {
-            for (ky, kx) in (0..self.kernel).flat_map(|ky| (0..self.kernel).map(move |kx| (ky, kx))) {
+            for (ky, kx) in (0..self.kernel).flat_map(|ky| (0..self.kernel).map(move |kx| (ky, kx)))
+            {
                 for row in rows.clone() {
                     let y = (row * self.stride + ky).checked_sub(self.padding);
                     let y = y.filter(|&y| y < self.height);

@@ -15,6 +15,7 @@ pub mod relation_loss;
 mod relu;
 mod slices;
 pub mod soft_margin;
+mod statistics;
 mod upsample;
 
 pub use self::{
@@ -24,6 +25,7 @@ pub use self::{
     relation_loss::relation_loss,
     relu::relu,
     soft_margin::{pool, soft_margin},
+    statistics::channel_statistics,
     upsample::upsample,
 };
 

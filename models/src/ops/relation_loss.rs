@@ -324,7 +324,10 @@ mod tests {
         for var in [&edge, &dp] {
             let start = var.as_tensor().copy().unwrap();
             let expected: Vec<f32> = (0..var.elem_count())
-                .map(|i| (value_at(&loss, var, &start, i, 1e-3) - value_at(&loss, var, &start, i, -1e-3)) / 2e-3)
+                .map(|i| {
+                    (value_at(&loss, var, &start, i, 1e-3) - value_at(&loss, var, &start, i, -1e-3))
+                        / 2e-3
+                })
                 .collect();
             var.set(&start).unwrap();
             let expected = Tensor::from_vec(expected, var.shape(), &Device::Cpu).unwrap();
