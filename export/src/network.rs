@@ -36,6 +36,7 @@ pub const VOC_CLASSES: [&str; 20] = [
 ];
 
 /// A network ready to be exported or compared.
+#[expect(clippy::large_enum_variant, reason = "one or two a process; a box would gain nothing")]
 pub enum Network {
     /// The classifier.
     Cam(CamNet),

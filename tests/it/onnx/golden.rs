@@ -2,6 +2,7 @@
 //! `irn::runtime` around the networks.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, ensure};
@@ -92,10 +93,10 @@ fn with<M>(
     check: impl FnOnce(&mut M) -> Result<()>,
 ) -> Result<()> {
     let mut opened = opened.lock().unwrap_or_else(PoisonError::into_inner);
-    if !opened.contains_key(&seed) {
-        opened.insert(seed, open(seed)?);
-    }
-    opened.get_mut(&seed).map_or(Ok(()), check)
+    check(match opened.entry(seed) {
+        Entry::Occupied(entry) => entry.into_mut(),
+        Entry::Vacant(entry) => entry.insert(open(seed)?),
+    })
 }
 
 fn open_cam(seed: u64) -> Result<CamModel> {

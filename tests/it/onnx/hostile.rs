@@ -9,9 +9,9 @@ use irn_models::weights::splitmix;
 
 use super::random;
 
-fn cam_bytes() -> Vec<u8> {
-    let (network, info) = random(NetworkKind::Cam, BACKBONES[0], 1).unwrap();
-    network.export(&info).unwrap()
+fn cam_bytes() -> anyhow::Result<Vec<u8>> {
+    let (network, info) = random(NetworkKind::Cam, BACKBONES[0], 1)?;
+    network.export(&info)
 }
 
 fn open(bytes: Vec<u8>) -> anyhow::Result<()> {
@@ -21,7 +21,7 @@ fn open(bytes: Vec<u8>) -> anyhow::Result<()> {
 
 #[test]
 fn truncated_and_mutated_files_are_errors() {
-    let whole = cam_bytes();
+    let whole = cam_bytes().unwrap();
     open(whole.clone()).unwrap();
     let state = splitmix::state(9, "hostile");
     for i in 0..60 {
@@ -49,7 +49,7 @@ fn random_bytes_are_errors() {
 fn the_wrong_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cam.onnx");
-    fs_err::write(&path, cam_bytes()).unwrap();
+    fs_err::write(&path, cam_bytes().unwrap()).unwrap();
     let swapped = format!("{:#}", IrnModel::open(&path, 1).err().unwrap());
     assert!(swapped.contains("cam.onnx") && swapped.contains("not `irn`"), "{swapped}");
     let classes = ["cat", "cow", "ox"].map(String::from);
@@ -62,7 +62,7 @@ fn the_wrong_file_is_named() {
 #[test]
 fn an_empty_batch_is_an_error() {
     let options = SessionOptions::default();
-    let opened = Session::from_bytes(cam_bytes().into(), NetworkKind::Cam, &options);
+    let opened = Session::from_bytes(cam_bytes().unwrap().into(), NetworkKind::Cam, &options);
     let mut session = opened.unwrap().0;
     assert!(session.run(ndarray::Array4::zeros((0, 3, 8, 8)).view()).is_err());
     assert!(session.run(ndarray::Array4::zeros((1, 4, 8, 8)).view()).is_err(), "four channels");
