@@ -3,25 +3,28 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use candle_core::{Device, Tensor, pickle, safetensors};
-use irn_models::error::Hint;
+use anyhow::{Context, Result, bail};
+use candle_core::Tensor;
+use irn_models::checkpoint::{Loaded, Metadata};
 
-use crate::info::ModelInfo;
+use crate::info::{ModelInfo, NetworkKind};
 
-/// Reads `path`, safetensors or zip-form `.pth`.
+/// Reads `path`, safetensors or `.pth`.
 ///
 /// # Errors
-/// A file that is neither, or holds no tensors.
+/// A file that is neither, holds no tensors, or describes another network than the two.
 pub fn load(path: &Path) -> Result<(BTreeMap<String, Tensor>, Option<ModelInfo>)> {
-    let pth = path.extension().is_some_and(|extension| extension == "pth");
-    let tensors: BTreeMap<String, Tensor> = if pth {
-        pickle::read_all(path).map(|tensors| tensors.into_iter().collect())
-    } else {
-        safetensors::load(path, &Device::Cpu).map(|tensors| tensors.into_iter().collect())
-    }
-    .with_context(|| format!("failed to read the checkpoint {}", path.display()))
-    .hint("checkpoints are .safetensors or .pth files")?;
-    ensure!(!tensors.is_empty(), "{} holds no tensors", path.display());
-    Ok((tensors, None))
+    let Loaded { tensors, metadata, .. } = irn_models::checkpoint::load(path)?;
+    let info = metadata.map(described).transpose();
+    Ok((tensors, info.with_context(|| format!("metadata of {}", path.display()))?))
+}
+
+fn described(metadata: Metadata) -> Result<ModelInfo> {
+    let network = match metadata.network.as_str() {
+        "cam" => NetworkKind::Cam,
+        "irn" => NetworkKind::Irn,
+        other => bail!("the network `{other}` is neither `cam` nor `irn`"),
+    };
+    let Metadata { backbone, width, classes, mean, std, settings, .. } = metadata;
+    Ok(ModelInfo { mean, std, settings, ..ModelInfo::new(network, &backbone, width, classes) })
 }

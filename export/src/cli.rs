@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
-use irn_models::error::{Hint, report};
+use irn_models::error::report;
 
 use crate::checkpoint;
 use crate::info::ModelInfo;
@@ -68,7 +68,7 @@ enum Verb {
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct Common {
     /// Class names in the network's order, for checkpoints that don't hold them (20: those of VOC).
     #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
@@ -128,7 +128,7 @@ pub fn main() -> ExitCode {
 fn onnx(checkpoint: &Path, out: &Path, no_verify: bool, common: &Common) -> Result<bool> {
     let plan = common.plan()?;
     if !no_verify {
-        locate::library().hint("or write without comparing: --no-verify")?;
+        locate::library().context("comparing (all but --no-verify) needs ONNX Runtime")?;
     }
     let (network, info) = common.network(checkpoint)?;
     let bytes = network.export(&info)?;
@@ -186,7 +186,12 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use candle_core::Device;
     use clap::CommandFactory;
+    use irn_models::resnet::BACKBONES;
+    use irn_models::{CamNet, Weights};
 
     use super::*;
 
@@ -196,6 +201,24 @@ mod tests {
         let arguments = ["irn-export", "verify", "a.onnx", "b.safetensors", "run.threads=2"];
         let Verb::Verify { common, .. } = Cli::parse_from(arguments).verb else { panic!("verify") };
         assert_eq!(common.overrides, ["run.threads=2"]);
+    }
+
+    #[test]
+    fn a_checkpoint_becomes_a_model_that_describes_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let [stored, model] = ["cam.safetensors", "cam.onnx"].map(|name| folder.path().join(name));
+        let weights = &mut Weights::seeded(1, &Device::Cpu);
+        let net = CamNet::new(weights, BACKBONES[0], 0.125, 2).unwrap();
+        let mut tensors = HashMap::new();
+        net.visit(&mut |param| drop(tensors.insert(param.name.clone(), param.tensor())));
+        candle_core::safetensors::save(&tensors, &stored).unwrap();
+        let classes = Some(vec!["cat".into(), "dog".into()]);
+        let common = Common { classes, ..Common::default() };
+        assert!(onnx(&stored, &model, true, &common).unwrap());
+        let (info, _) = ModelInfo::read(&fs_err::read(&model).unwrap().into()).unwrap();
+        assert_eq!((&*info.backbone, info.classes.join(" ")), ("resnet18", "cat dog".into()));
+        let error = onnx(&stored, &model, true, &Common::default()).unwrap_err();
+        assert!(format!("{error:#}").contains("cam.safetensors"), "{error:#}");
     }
 
     #[test]

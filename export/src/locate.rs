@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use irn_models::error::Hint;
 
 /// Names the library, or a folder somewhere above it.
@@ -19,13 +19,14 @@ const DEPTH: usize = 4;
 /// # Errors
 /// None found, or `IRN_ONNXRUNTIME` names something else; the message lists where it looked.
 pub fn library() -> Result<PathBuf> {
-    let program = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf));
+    let program =
+        std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf));
     let directory = std::env::current_dir().ok();
     let chosen = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
     if let Some(chosen) = chosen {
-        return named(Path::new(&chosen)).ok_or_else(|| {
-            anyhow!("{VARIABLE} is {}: no ONNX Runtime library there", chosen.display())
-        });
+        return named(Path::new(&chosen))
+            .with_context(|| format!("{VARIABLE} is {}: no library there", chosen.display()))
+            .hint("it names libonnxruntime.so or a folder above it; unset it to search again");
     }
     let other = std::env::var_os("ORT_DYLIB_PATH").filter(|value| !value.is_empty());
     search(program.as_deref(), directory.as_deref(), other.as_deref().map(Path::new))
@@ -41,8 +42,7 @@ fn search(
         folders.map(|folder| (folder.join(".deps/onnxruntime"), DEPTH)).collect::<Vec<_>>()
     };
     let beside = program.map(|folder| (folder.to_path_buf(), 0));
-    let places: Vec<_> =
-        beside.into_iter().chain(above(program)).chain(above(directory)).collect();
+    let places: Vec<_> = beside.into_iter().chain(above(program)).chain(above(directory)).collect();
     let found = places.iter().find_map(|(folder, depth)| newest_below(folder, *depth));
     if let Some(found) = found.or_else(|| other.and_then(named)) {
         return Ok(found);
@@ -85,9 +85,9 @@ fn newest_below(folder: &Path, depth: usize) -> Option<PathBuf> {
 /// `libonnxruntime.so.1.31.1` and its like, not `libonnxruntime_providers_shared.so`.
 fn is_library(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    let unix = name.strip_prefix("libonnxruntime.").is_some_and(|rest| {
-        rest == "so" || rest.starts_with("so.") || rest.ends_with("dylib")
-    });
+    let unix = name
+        .strip_prefix("libonnxruntime.")
+        .is_some_and(|rest| rest == "so" || rest.starts_with("so.") || rest.ends_with("dylib"));
     unix || name == "onnxruntime.dll"
 }
 

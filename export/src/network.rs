@@ -13,12 +13,30 @@ use crate::info::{ModelInfo, NetworkKind};
 
 /// The classes of PASCAL VOC, in upstream's order.
 pub const VOC_CLASSES: [&str; 20] = [
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
     "tvmonitor",
 ];
 
 /// A network ready to be exported or compared.
+#[expect(clippy::large_enum_variant, reason = "one or two a process; a box would gain nothing")]
 pub enum Network {
     /// The classifier.
     Cam(CamNet),

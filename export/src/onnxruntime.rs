@@ -124,12 +124,10 @@ impl Session {
 fn builder(options: &SessionOptions) -> Result<SessionBuilder> {
     let Device::Cpu = options.device;
     // Photos come in many sizes: a memory plan made for one shape is of no use for the next.
-    OrtSession::builder(environment()?)
-        .map_err(plain)?
-        .with_intra_threads(options.threads.max(1))
-        .and_then(|builder| builder.with_intra_op_spinning(options.spinning))
-        .and_then(|builder| builder.with_memory_pattern(false))
-        .map_err(|error| anyhow!("ONNX Runtime: {error}"))
+    let builder = OrtSession::builder(environment()?).map_err(plain)?;
+    let builder = builder.with_intra_threads(options.threads.max(1)).map_err(plain)?;
+    let builder = builder.with_intra_op_spinning(options.spinning).map_err(plain)?;
+    builder.with_memory_pattern(false).map_err(plain)
 }
 
 /// The process's one environment, which loads the library on first use.
@@ -139,7 +137,8 @@ fn environment() -> Result<&'static Environment> {
         let path = locate::library()?;
         let failed = || format!("failed to load ONNX Runtime from {}", path.display());
         let builder = ort::init_from(&path).map_err(|error| anyhow!("{error}"));
-        let builder = builder.with_context(failed).hint("run `make deps` to fetch one that fits")?;
+        let builder =
+            builder.with_context(failed).hint("run `make deps` to fetch one that fits")?;
         builder.with_name("irn").with_telemetry(false).build().map_err(plain).with_context(failed)
     };
     // Errors can't be cloned: the first failure is kept as text, its advice apart.
@@ -156,6 +155,6 @@ fn environment() -> Result<&'static Environment> {
     }
 }
 
-fn plain(error: ort::Error) -> anyhow::Error {
+fn plain<R>(error: ort::Error<R>) -> anyhow::Error {
     anyhow!("ONNX Runtime: {error}")
 }

@@ -80,7 +80,8 @@ mod tests {
     #[test]
     fn overrides_go_last_and_other_sections_are_left_alone() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let text = "cam:\n  scales: [1.0]\nonnx:\n  tolerance: 0.5\nrun:\n  threads: 3\n  seed: 1\n";
+        let text =
+            "cam:\n  scales: [1.0]\nonnx:\n  tolerance: 0.5\nrun:\n  threads: 3\n  seed: 1\n";
         fs_err::write(file.path(), text).unwrap();
         let overrides = ["onnx.sizes=[[1, 32, 48]]".to_string()];
         let plan = plan(Some(file.path()), &overrides).unwrap();

@@ -236,7 +236,8 @@ impl FeatureMap for Symbol {
 fn fold(conv: &Conv, norm: &BatchNorm) -> Result<(Vec<f32>, Vec<f32>)> {
     let weight = values(&conv.weight.tensor())?;
     let [gain, shift, mean, variance] =
-        [&norm.weight, &norm.bias, &norm.running_mean, &norm.running_var].map(|p| values(&p.tensor()));
+        [&norm.weight, &norm.bias, &norm.running_mean, &norm.running_var]
+            .map(|p| values(&p.tensor()));
     let (gain, shift, mean, variance) = (gain?, shift?, mean?, variance?);
     let scale: Vec<f64> = gain
         .iter()

@@ -104,7 +104,8 @@ impl fmt::Display for Report {
         if !self.same_weights {
             writeln!(f, "the file was exported from other weights than the checkpoint's")?;
         }
-        if let Some(Divergence { node, operation, size: [n, h, w], difference }) = &self.divergence {
+        if let Some(Divergence { node, operation, size: [n, h, w], difference }) = &self.divergence
+        {
             let Difference { absolute, relative } = difference;
             writeln!(
                 f,
@@ -247,7 +248,10 @@ mod tests {
         let found = |values: Vec<f32>| ArrayD::from_shape_vec(vec![2], values).unwrap();
         let apart = difference(&expected, &found(vec![1.5, -4.])).unwrap();
         assert_eq!((apart.absolute, apart.relative), (0.5, 0.125));
-        assert_eq!(difference(&expected, &found(vec![f32::NAN, -4.])).unwrap().absolute, f64::INFINITY);
+        assert_eq!(
+            difference(&expected, &found(vec![f32::NAN, -4.])).unwrap().absolute,
+            f64::INFINITY
+        );
         assert!(difference(&expected, &ArrayD::zeros(vec![3])).is_err());
     }
 }

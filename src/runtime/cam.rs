@@ -30,7 +30,9 @@ impl CamModel {
                 info.classes.join(","),
                 expected.join(",")
             ))
-            .hint("train a CAM network on this data set, or name the model's classes in data.classes");
+            .hint(
+                "train a CAM network on this data set, or name the model's classes in data.classes",
+            );
         }
         Ok(Self { session, info, fingerprint })
     }
@@ -65,7 +67,10 @@ impl CamModel {
 }
 
 /// Runs a session whose network has two outputs.
-pub(super) fn outputs(session: &mut Session, batch: ArrayView4<'_, f32>) -> Result<[ArrayD<f32>; 2]> {
+pub(super) fn outputs(
+    session: &mut Session,
+    batch: ArrayView4<'_, f32>,
+) -> Result<[ArrayD<f32>; 2]> {
     let outputs = session.run(batch)?;
     <[_; 2]>::try_from(outputs).map_err(|outputs| anyhow!("{} outputs, not 2", outputs.len()))
 }

@@ -122,7 +122,10 @@ mod tests {
         let kept = Padding { crop: 32, compat: false }.apply(&pair);
         assert_eq!(kept.dim(), (2, 3, 32, 48));
         assert_eq!(kept.slice(s![.., .., ..21, ..40]), pair);
-        assert_eq!(kept.slice(s![.., .., 21.., ..]).sum() + kept.slice(s![.., .., .., 40..]).sum(), 0.);
+        assert_eq!(
+            kept.slice(s![.., .., 21.., ..]).sum() + kept.slice(s![.., .., .., 40..]).sum(),
+            0.
+        );
         let cut = Padding { crop: 32, compat: true }.apply(&pair);
         assert_eq!(cut.dim(), (2, 3, 32, 32));
         assert_eq!(cut.slice(s![.., .., ..21, ..]), pair.slice(s![.., .., .., ..32]));

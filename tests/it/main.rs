@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod golden;
+mod onnx;
 mod pipeline;
 mod programs;
 mod store;

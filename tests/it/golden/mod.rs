@@ -2,9 +2,9 @@
 //! run by its group. A group without a runner, a case that can't be run, a value out of tolerance: all fail.
 
 mod cam_net;
-mod case;
+pub mod case;
 mod coco;
-mod compare;
+pub mod compare;
 mod crf;
 mod eval;
 mod images;
@@ -17,7 +17,7 @@ mod make_cam;
 mod path_index;
 mod random_walk;
 mod training;
-mod weights;
+pub mod weights;
 
 use anyhow::Result;
 use case::{Case, Index};

@@ -69,7 +69,8 @@ fn resnet50() -> Result<Backbone> {
     Backbone::named("resnet50").context("resnet50 is a backbone")
 }
 
-fn fill<'a>(seed: u64, visit: impl FnOnce(&mut dyn FnMut(&'a Param))) -> Result<()> {
+/// Sets every parameter to its golden value of `seed`.
+pub fn fill<'a>(seed: u64, visit: impl FnOnce(&mut dyn FnMut(&'a Param))) -> Result<()> {
     let mut outcome = Ok(());
     visit(&mut |param| {
         let result = parameter(seed, &param.name, param.var().dims());
