@@ -1,11 +1,14 @@
 //! All steps in upstream's order: `run_sample.py`.
 
+use std::io::Write;
 use std::time::Instant;
 
-use anyhow::Result;
-use irn_export::{ExportOptions, export_checkpoint};
+use anyhow::{Context as _, Result, bail};
+use irn_export::network::{Network, Overrides};
+use irn_export::verify::{Plan, verify};
 
 use crate::config::Pass;
+use crate::data::atomic::write_atomically;
 use crate::data::dataset::{Dataset, Item};
 use crate::stage::eval::{self, What};
 use crate::stage::{Context, Outcome, cam, coco, ins_seg, ir_label, report, sem_seg};
@@ -69,7 +72,7 @@ pub fn train_cam_and_export(context: &Context) -> Result<Outcome> {
     let set = context.train_set()?;
     let validation = config.data.val_list.as_ref().map(|list| context.dataset(list)).transpose()?;
     timed(context, "train cam", config.cam.train.epochs * set.items.len(), || {
-        Ok(train_cam(config, &set, validation.as_ref(), context.force)?)
+        train_cam(config, &set, validation.as_ref(), context.force)
     })
     .and_then(|outcome| export(context, "cam").map(|()| outcome))
 }
@@ -82,7 +85,7 @@ pub fn train_irn_and_export(context: &Context) -> Result<Outcome> {
     let config = &context.config;
     let set = context.train_set()?;
     timed(context, "train irn", config.irn.train.epochs * set.items.len(), || {
-        Ok(train_irn(config, &set, &context.store, context.force)?)
+        train_irn(config, &set, &context.store, context.force)
     })
     .and_then(|outcome| export(context, "irn").map(|()| outcome))
 }
@@ -106,6 +109,17 @@ fn export(context: &Context, network: &str) -> Result<()> {
     if files.onnx.exists() && !context.force {
         return Ok(());
     }
-    export_checkpoint(&files.checkpoint, &files.onnx, &ExportOptions::default())?;
+    let (tensors, known) = irn_export::checkpoint::load(&files.checkpoint)?;
+    let (network, info) = Network::build(tensors, known, &Overrides::default())?;
+    let bytes = network.export(&info)?;
+    let onnx = &context.config.onnx;
+    let threads = context.config.run.thread_count();
+    let plan = Plan { sizes: onnx.sizes.clone(), tolerance: onnx.tolerance, threads };
+    let report = verify(&network, bytes.clone(), &plan).context("failed to compare the export")?;
+    if !report.passed() {
+        bail!("{} was not written, ONNX Runtime disagrees with Candle:\n{report}", files.onnx.display());
+    }
+    write_atomically(&files.onnx, |file| Ok(file.write_all(&bytes)?))?;
+    eprintln!("wrote {}, compared with Candle on {} sizes", files.onnx.display(), plan.sizes.len());
     Ok(())
 }

@@ -8,22 +8,36 @@ use crate::{Backbone, FeatureMap, ResNet, Weights};
 
 /// A ResNet of output stride 16 and a 1x1 classifier without bias.
 pub struct CamNet {
-    /// The backbone; stem and first two stages do not train.
+    /// The backbone; its first stages do not train.
     pub resnet: ResNet,
     /// `classifier.weight`, `(classes, channels, 1, 1)`.
     pub classifier: Conv,
 }
 
 impl CamNet {
-    /// The stem, layer 1 and layer 2 pass no gradient on (upstream detaches layer 2's output).
-    const FREEZE_AT: usize = 3;
+    /// Upstream's: stem, layer 1 and layer 2 pass no gradient on (it detaches layer 2's output).
+    pub const FREEZE_AT: usize = 3;
 
-    /// Builds the network from `w`.
+    /// Builds the network from `w`, frozen as upstream's.
     ///
     /// # Errors
     /// A stored tensor of another shape.
     pub fn new(w: &mut Weights, backbone: Backbone, width: f64, classes: usize) -> Result<Self> {
-        let resnet = ResNet::new(w, "resnet50", backbone, width, Self::FREEZE_AT)?;
+        Self::frozen_at(w, backbone, width, classes, Self::FREEZE_AT)
+    }
+
+    /// Builds the network from `w`; the first `freeze_at` of stem and four stages do not train.
+    ///
+    /// # Errors
+    /// A stored tensor of another shape.
+    pub fn frozen_at(
+        w: &mut Weights,
+        backbone: Backbone,
+        width: f64,
+        classes: usize,
+        freeze_at: usize,
+    ) -> Result<Self> {
+        let resnet = ResNet::new(w, "resnet50", backbone, width, freeze_at)?;
         let classifier = Conv::new(w, "classifier", (resnet.channels[4], classes), 1, true)?;
         Ok(Self { resnet, classifier })
     }

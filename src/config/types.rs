@@ -32,6 +32,8 @@ pub struct Config {
     pub ins_seg: InsSegConfig,
     /// Evaluation.
     pub eval: EvalConfig,
+    /// The comparison after an export.
+    pub onnx: OnnxConfig,
     /// The COCO annotation file.
     pub coco: CocoConfig,
     /// Threads, seed, directories, passes.
@@ -267,6 +269,22 @@ impl Default for EvalConfig {
             ap_iou: vec![0.25, 0.5, 0.7, 0.75],
             voc2007: false,
         }
+    }
+}
+
+/// The comparison of an exported model with Candle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OnnxConfig {
+    /// Largest difference allowed, relative to the output's largest magnitude.
+    pub tolerance: f64,
+    /// `[batch, height, width]` of every comparison.
+    pub sizes: Vec<[usize; 3]>,
+}
+
+impl Default for OnnxConfig {
+    fn default() -> Self {
+        Self { tolerance: 1e-4, sizes: vec![[1, 64, 64], [1, 65, 97], [2, 33, 129], [2, 80, 50]] }
     }
 }
 

@@ -120,7 +120,7 @@ pub fn groups(net: &CamNet, rate: f64, weight_decay: f64) -> Vec<Group> {
 pub fn build(config: &Config, weights: &mut Weights) -> Result<CamNet> {
     let backbone = network::backbone(config)?;
     let (width, classes) = (config.network.width, config.data.classes.len());
-    CamNet::new(weights, backbone, width, classes, config.network.freeze_at)
+    CamNet::frozen_at(weights, backbone, width, classes, config.network.freeze_at)
         .context("failed to build the CAM network")
 }
 

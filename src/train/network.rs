@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use candle_core::Device;
 use irn_models::checkpoint::{self, Metadata};
-use irn_models::{Backbone, Param, ResNet, Weights, calibrate::calibrate};
+use irn_models::{Backbone, Param, ResNet, Weights, calibrate};
 use serde_json::json;
 
 use super::samples;

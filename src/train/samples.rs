@@ -9,7 +9,7 @@ use ndarray::{Array2, Array3};
 /// Those of the copy.
 pub fn images(images: &[&Array3<f32>], device: &Device) -> Result<Tensor> {
     let (c, h, w) = images.first().map_or((3, 0, 0), |image| image.dim());
-    let mut values = Vec::with_capacity(images.len() * c * h * w);
+    let mut values: Vec<f32> = Vec::with_capacity(images.len() * c * h * w);
     for image in images {
         values.extend(image.iter());
     }
@@ -22,7 +22,7 @@ pub fn images(images: &[&Array3<f32>], device: &Device) -> Result<Tensor> {
 /// Those of the copy.
 pub fn labels(labels: &[&Array2<u8>], device: &Device) -> Result<Tensor> {
     let (h, w) = labels.first().map_or((0, 0), |label| label.dim());
-    let mut values = Vec::with_capacity(labels.len() * h * w);
+    let mut values: Vec<u8> = Vec::with_capacity(labels.len() * h * w);
     for label in labels {
         values.extend(label.iter());
     }

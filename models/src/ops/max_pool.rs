@@ -30,8 +30,41 @@ impl CustomOp1 for MaxPool {
         Ok((CpuStorage::F32(y), (n, c, rows, columns).into()))
     }
 
-    fn bwd(&self, _x: &Tensor, _y: &Tensor, _dy: &Tensor) -> Result<Option<Tensor>> {
-        bail!("the stem's max-pool passes no gradient: networks here never train the stem")
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        if !x.track_op() {
+            return Ok(None);
+        }
+        let (_, _, height, width) = x.dims4()?;
+        let dx = slices::with([x, &dy.contiguous()?], |[x_values, dy]| {
+            let mut dx = vec![0f32; x_values.len()];
+            let planes = dx.par_chunks_exact_mut(height * width);
+            let pooled = height.div_ceil(2) * width.div_ceil(2);
+            planes
+                .zip(x_values.par_chunks_exact(height * width))
+                .zip(dy.par_chunks_exact(pooled))
+                .for_each(|((dx, x), dy)| scatter_plane(x, (height, width), dy, dx));
+            Ok(dx)
+        })?;
+        Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
+    }
+}
+
+/// Each output's gradient goes to the first maximum of its window, in raster order.
+fn scatter_plane(x: &[f32], (height, width): (usize, usize), dy: &[f32], dx: &mut [f32]) {
+    for (row, dy) in dy.chunks_exact(width.div_ceil(2)).enumerate() {
+        for (column, dy) in dy.iter().enumerate() {
+            let (top, left) = ((2 * row).saturating_sub(1), (2 * column).saturating_sub(1));
+            let (bottom, right) = ((2 * row + 1).min(height - 1), (2 * column + 1).min(width - 1));
+            let mut at = top * width + left;
+            for y in top..=bottom {
+                for candidate in y * width + left..=y * width + right {
+                    if x[candidate] > x[at] {
+                        at = candidate;
+                    }
+                }
+            }
+            dx[at] += dy;
+        }
     }
 }
 
@@ -70,9 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn a_trained_stem_is_an_error() {
-        let x = crate::ops::testing::var("x", &[1, 1, 4, 4]);
-        let loss = max_pool(&x).unwrap().sum_all().unwrap();
-        assert!(loss.backward().unwrap_err().to_string().contains("stem"));
+    fn the_gradient_goes_to_the_first_maximum() {
+        let x = [1f32, 5.0, 5.0, 0.0, 2.0, 5.0, 3.0, 9.0, 4.0, 4.0, 4.0, 4.0];
+        let x = candle_core::Var::from_vec(x.to_vec(), (1, 1, 3, 4), &candle_core::Device::Cpu).unwrap();
+        let weights = Tensor::new(&[[[[1f32, 10.0], [100.0, 1000.0]]]], x.device()).unwrap();
+        let loss = (max_pool(&x).unwrap() * weights).unwrap().sum_all().unwrap();
+        let dx = loss.backward().unwrap().get(&x).unwrap().flatten_all().unwrap();
+        let expected = [0., 1., 0., 0., 0., 100., 0., 1010., 0., 0., 0., 0.];
+        assert_eq!(dx.to_vec1::<f32>().unwrap(), expected);
     }
 }
