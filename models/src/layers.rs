@@ -69,11 +69,40 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// A convolution that keeps the size of its input: stride 1, no bias.
-    pub fn new(w: &mut Weights, name: &str, io: (usize, usize), kernel: usize, trainable: bool) -> Result<Self> {
+    /// A convolution that keeps the size of its input: stride 1, no bias. It starts as PyTorch's do.
+    pub fn new(
+        w: &mut Weights,
+        name: &str,
+        io: (usize, usize),
+        kernel: usize,
+        trainable: bool,
+    ) -> Result<Self> {
+        let init = Init::Uniform { fan_in: io.0 * kernel * kernel };
+        Self::with(w, name, io, kernel, init, trainable)
+    }
+
+    /// The same for a residual network, where torchvision starts as He et al. do.
+    pub fn residual(
+        w: &mut Weights,
+        name: &str,
+        io: (usize, usize),
+        kernel: usize,
+        trainable: bool,
+    ) -> Result<Self> {
+        let init = Init::Normal { fan_out: io.1 * kernel * kernel };
+        Self::with(w, name, io, kernel, init, trainable)
+    }
+
+    fn with(
+        w: &mut Weights,
+        name: &str,
+        io: (usize, usize),
+        kernel: usize,
+        init: Init,
+        trainable: bool,
+    ) -> Result<Self> {
         let shape = [io.1, io.0, kernel, kernel];
-        let fan_out = io.1 * kernel * kernel;
-        let weight = Param::new(w, format!("{name}.weight"), &shape, Init::Normal { fan_out }, trainable)?;
+        let weight = Param::new(w, format!("{name}.weight"), &shape, init, trainable)?;
         Ok(Self { name: name.into(), weight, bias: None, stride: 1, padding: kernel / 2 })
     }
 
@@ -82,11 +111,12 @@ impl Conv {
         Self { stride, ..self }
     }
 
-    /// The same with a bias that starts at zero.
+    /// The same with a bias, which starts as the weights do.
     pub fn bias(self, w: &mut Weights) -> Result<Self> {
-        let shape = [self.weight.var().dim(0)?];
+        let (c_out, c_in, kernel, _) = self.weight.var().dims4()?;
+        let init = Init::Uniform { fan_in: c_in * kernel * kernel };
         let name = format!("{}.bias", self.name);
-        let bias = Param::new(w, name, &shape, Init::Zero, self.weight.trainable())?;
+        let bias = Param::new(w, name, &[c_out], init, self.weight.trainable())?;
         Ok(Self { bias: Some(bias), ..self })
     }
 
@@ -115,13 +145,19 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// Scale 1, shift 0, mean 0, variance 1 where `weights` has nothing else.
-    pub fn new(w: &mut Weights, name: &str, channels: usize, trainable: bool) -> Result<Self> {
+    /// Scale `scale`, shift 0, mean 0, variance 1 where `weights` has nothing else.
+    pub fn new(
+        w: &mut Weights,
+        name: &str,
+        channels: usize,
+        scale: f64,
+        trainable: bool,
+    ) -> Result<Self> {
         let mut param = |suffix: &str, init, trainable| {
             Param::new(w, format!("{name}.{suffix}"), &[channels], init, trainable)
         };
         Ok(Self {
-            weight: param("weight", Init::One, trainable)?,
+            weight: param("weight", Init::Constant(scale), trainable)?,
             bias: param("bias", Init::Zero, trainable)?,
             running_mean: param("running_mean", Init::Zero, false)?,
             running_var: param("running_var", Init::One, false)?,

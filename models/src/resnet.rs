@@ -43,6 +43,9 @@ fn stem_channels(width: f64) -> usize {
     ((64.0 * width / 8.0).round() as usize).max(1) * 8
 }
 
+/// How strongly a residual branch starts: frozen statistics do not tame a sum of full branches.
+const BRANCH_SCALE: f64 = 0.25;
+
 struct Block {
     convs: Vec<ConvNorm>,
     downsample: Option<ConvNorm>,
@@ -58,24 +61,27 @@ impl Block {
         trainable: bool,
     ) -> Result<Self> {
         let bottleneck = c_out != width;
-        let mut unit = |i: usize, io, kernel, stride, relu| {
+        let last = if bottleneck { 3 } else { 2 };
+        let mut unit = |i: usize, io, kernel, stride| {
             let name = [format!("{name}.conv{i}"), format!("{name}.bn{i}")];
-            conv_norm(w, &name, io, (kernel, stride), relu, trainable)
+            let scale = if i == last { BRANCH_SCALE } else { 1.0 };
+            conv_norm(w, &name, io, (kernel, stride), scale, trainable)
         };
         // The last one's ReLU comes after the residual sum, which is part of the same operation.
         let convs = if bottleneck {
             vec![
-                unit(1, (c_in, width), 1, 1, true)?,
-                unit(2, (width, width), 3, stride, true)?,
-                unit(3, (width, c_out), 1, 1, true)?,
+                unit(1, (c_in, width), 1, 1)?,
+                unit(2, (width, width), 3, stride)?,
+                unit(3, (width, c_out), 1, 1)?,
             ]
         } else {
-            vec![unit(1, (c_in, width), 3, stride, true)?, unit(2, (width, width), 3, 1, true)?]
+            vec![unit(1, (c_in, width), 3, stride)?, unit(2, (width, width), 3, 1)?]
         };
         let downsample = (stride != 1 || c_in != c_out)
             .then(|| {
                 let name = [format!("{name}.downsample.0"), format!("{name}.downsample.1")];
-                conv_norm(w, &name, (c_in, c_out), (1, stride), false, trainable)
+                let layer = conv_norm(w, &name, (c_in, c_out), (1, stride), 1.0, trainable)?;
+                Ok::<_, candle_core::Error>(ConvNorm { relu: false, ..layer })
             })
             .transpose()?;
         Ok(Self { convs, downsample })
@@ -97,13 +103,13 @@ fn conv_norm(
     [conv, norm]: &[String; 2],
     io: (usize, usize),
     (kernel, stride): (usize, usize),
-    relu: bool,
+    scale: f64,
     trainable: bool,
 ) -> Result<ConvNorm> {
     Ok(ConvNorm {
-        conv: Conv::new(w, conv, io, kernel, trainable)?.stride(stride),
-        norm: BatchNorm::new(w, norm, io.1, trainable)?,
-        relu,
+        conv: Conv::residual(w, conv, io, kernel, trainable)?.stride(stride),
+        norm: BatchNorm::new(w, norm, io.1, scale, trainable)?,
+        relu: true,
     })
 }
 
@@ -129,7 +135,7 @@ impl ResNet {
         let channels = backbone.channels(width);
         let base = channels[0];
         let stem_names = [format!("{name}.conv1"), format!("{name}.bn1")];
-        let stem = conv_norm(w, &stem_names, (3, base), (7, 2), true, freeze_at < 1)?;
+        let stem = conv_norm(w, &stem_names, (3, base), (7, 2), 1.0, freeze_at < 1)?;
         let mut layer = |stage: usize, stride: usize| -> Result<Vec<Block>> {
             let (inner, c_out) = (base << (stage - 1), channels[stage]);
             let block = |i: usize| {

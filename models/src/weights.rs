@@ -11,6 +11,13 @@ pub enum Init {
     Zero,
     /// All ones.
     One,
+    /// All the same.
+    Constant(f64),
+    /// PyTorch's default for convolutions: uniform within `1 / sqrt(fan_in)` of zero.
+    Uniform {
+        /// `c_in * kernel * kernel`.
+        fan_in: usize,
+    },
     /// He et al. 2015: normal with variance `2 / fan_out`.
     Normal {
         /// `c_out * kernel * kernel`.
@@ -68,14 +75,24 @@ fn start(seed: u64, name: &str, shape: &[usize], init: Init, device: &Device) ->
     match init {
         Init::Zero => Tensor::zeros(shape, DType::F32, device),
         Init::One => Tensor::ones(shape, DType::F32, device),
+        Init::Constant(value) => Tensor::full(value as f32, shape, device),
+        Init::Uniform { fan_in } => {
+            let (state, bound) = (splitmix::state(seed, name), (fan_in as f64).sqrt().recip());
+            let uniform = (0..).map(|i| bound * (2.0 * splitmix::uniform(state, i) - 1.0));
+            filled(uniform, shape, device)
+        }
         Init::Normal { fan_out } => {
             let deviation = (2.0 / fan_out as f64).sqrt();
-            let count = shape.iter().product();
-            let values: Vec<f32> =
-                normals(splitmix::state(seed, name)).take(count).map(|z| (z * deviation) as f32).collect();
-            Tensor::from_vec(values, shape, device)
+            let normal = normals(splitmix::state(seed, name)).map(|z| z * deviation);
+            filled(normal, shape, device)
         }
     }
+}
+
+fn filled(values: impl Iterator<Item = f64>, shape: &[usize], device: &Device) -> Result<Tensor> {
+    let count = shape.iter().product();
+    let values: Vec<f32> = values.take(count).map(|value| value as f32).collect();
+    Tensor::from_vec(values, shape, device)
 }
 
 /// Standard normal numbers by Box and Muller.

@@ -9,7 +9,7 @@ use super::Settings;
 use crate::data::demo;
 use crate::pipeline;
 use crate::stage::{Context, Outcome};
-use crate::train::{calibrate, train_cam, train_irn};
+use crate::train::calibrate;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 use irn_models::checkpoint;
 use irn_models::ops::relation_loss::relation_loss;
-use irn_models::{IrNet, Param, Weights};
+use irn_models::{IrNet, Param};
 use ndarray::{Array2, Array3};
 use rand_chacha::ChaCha8Rng;
 

@@ -173,7 +173,7 @@ mod tests {
     fn layer(io: (usize, usize), kernel: usize, stride: usize, trainable: bool) -> ConvNorm {
         let mut w = Weights::seeded(1, &Device::Cpu);
         let conv = Conv::new(&mut w, "conv", io, kernel, trainable).unwrap().stride(stride);
-        let norm = BatchNorm::new(&mut w, "norm", io.1, trainable).unwrap();
+        let norm = BatchNorm::new(&mut w, "norm", io.1, 1.0, trainable).unwrap();
         norm.weight.var().set(&numbers("gamma", &[io.1])).unwrap();
         norm.bias.var().set(&numbers("beta", &[io.1])).unwrap();
         norm.running_mean.var().set(&numbers("mean", &[io.1])).unwrap();
