@@ -82,7 +82,8 @@ pub fn diverging(value: f32) -> Rgb {
 /// Right is red, down yellow-green, left cyan, up violet; `dy` points down, as rows do.
 pub fn direction(dy: f32, dx: f32, strength: f32) -> Rgb {
     let strength = strength.clamp(0.0, 1.0).max(0.0);
-    oklch(0.97 - 0.29 * strength, 0.2 * strength, dy.atan2(dx) + 0.35)
+    let hue = if strength > 0.0 { dy.atan2(dx) + 0.35 } else { 0.0 };
+    oklch(0.97 - 0.29 * strength, 0.2 * strength, hue)
 }
 
 /// Straight mixture of two colours; `amount` (clamped to 0..=1) of `b`.
@@ -153,7 +154,7 @@ mod tests {
             }
         };
         apart((0..80).map(class).collect(), 8);
-        apart((0..20).map(class).collect(), 40);
+        apart((0..20).map(class).collect(), 30);
         apart((0..50).map(instance).collect(), 8);
     }
 

@@ -206,10 +206,12 @@ fn best(index: usize, points: &[(f64, f64)], across: &Axis, up: &Axis) -> String
     let anchor = if left > WIDTH / 2.0 { ("end", left - 8.0) } else { ("start", left + 8.0) };
     format!(
         "<circle class=\"dot c{}\" cx=\"{left:.1}\" cy=\"{top:.1}\" r=\"4.5\"/>\
-         <text class=\"best\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{}\">{} at {}</text>",
+         <text class=\"best c{}\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{}\">{} at {}</text>",
+        index % COLOURS,
         index % COLOURS,
         anchor.1,
-        top + 18.0,
+        // One line a series, so that neighbouring labels do not meet.
+        (top + 18.0 + 16.0 * (index % 4) as f64).min(HEIGHT - MARGIN[3] - 4.0),
         anchor.0,
         short(y),
         short(x)
