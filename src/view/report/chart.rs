@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::html::{Escaped, finite};
 use super::{Chart, Series};
 
-const WIDTH: f64 = 600.0;
-const HEIGHT: f64 = 300.0;
+const WIDTH: f64 = 480.0;
+const HEIGHT: f64 = 270.0;
 /// Space for tick labels and axis titles: left, right, top, bottom.
 const MARGIN: [f64; 4] = [62.0, 14.0, 14.0, 46.0];
 /// Lines of the style sheet.
@@ -184,7 +184,7 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     kept
 }
 
-/// Centred moving mean over a twenty-fifth of the line, shorter at its ends.
+/// Centred moving mean over a twenty-fifth of the line, cut at its ends.
 fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut sums = vec![0.0];
     for (_, y) in points {
@@ -192,8 +192,7 @@ fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     }
     let reach = points.len() / 50;
     let mean = |index: usize| {
-        let reach = reach.min(index).min(points.len() - 1 - index);
-        let (from, to) = (index - reach, index + reach + 1);
+        let (from, to) = (index.saturating_sub(reach), (index + reach + 1).min(points.len()));
         (sums[to] - sums[from]) / (to - from) as f64
     };
     points.iter().enumerate().map(|(index, (x, _))| (*x, mean(index))).collect()
