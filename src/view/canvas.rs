@@ -134,7 +134,7 @@ pub fn edges<T: PartialEq>(map: &ArrayRef2<T>) -> Array2<bool> {
 
 /// Thickness of outlines on a picture of this size, in pixels.
 pub fn stroke((height, width): (usize, usize)) -> usize {
-    (height.max(width) / 500).clamp(1, 4)
+    (height.max(width) / 250).clamp(1, 4)
 }
 
 /// Grows `true` regions by `by` pixels (square neighbourhood).

@@ -44,7 +44,7 @@ pub fn voc(value: u8) -> Rgb {
 /// Not the VOC colours: those are too dark and too close together to lie on a photo.
 pub fn class(class: usize) -> Rgb {
     // The lightness changes with a period that is no divisor of the hue's near-repeats (3, 5, 8).
-    let lightness = [0.72, 0.62, 0.80, 0.55][class % 4];
+    let lightness = [0.74, 0.66, 0.84, 0.61][class % 4];
     oklch(lightness, 0.19, 0.5 + class as f32 * GOLDEN_ANGLE)
 }
 

@@ -4,6 +4,7 @@
 //! content policy forbids the browser to load anything. Every text is escaped, since names of
 //! photos and classes come from files that others wrote. Whatever is empty is left out.
 
+mod axis;
 mod chart;
 mod gallery;
 mod html;
