@@ -103,14 +103,23 @@ pub fn ink_on(background: Rgb) -> Rgb {
 /// sRGB of an OKLCh colour (hue in radians); out-of-gamut colours lose chroma until they fit.
 fn oklch(lightness: f32, chroma: f32, hue: f32) -> Rgb {
     let (sin, cos) = (hue % TAU).sin_cos();
-    let mut chroma = chroma;
-    loop {
-        let linear = oklab_to_linear(lightness, chroma * cos, chroma * sin);
-        if chroma < 0.01 || linear.iter().all(|v| (-0.002..=1.002).contains(v)) {
-            return linear.map(|v| (255.0 * gamma(v.clamp(0.0, 1.0))).round() as u8);
+    let linear = |chroma: f32| oklab_to_linear(lightness, chroma * cos, chroma * sin);
+    let fits = |chroma: f32| linear(chroma).iter().all(|v| (-0.001..=1.001).contains(v));
+    let mut fitting = chroma;
+    if !fits(chroma) {
+        // Bisection, since coarser steps show as bands in smooth fields.
+        let mut beyond = chroma;
+        fitting = 0.0;
+        for _ in 0..10 {
+            let middle = (fitting + beyond) / 2.0;
+            if fits(middle) {
+                fitting = middle;
+            } else {
+                beyond = middle;
+            }
         }
-        chroma *= 0.95;
     }
+    linear(fitting).map(|v| (255.0 * gamma(v.clamp(0.0, 1.0))).round() as u8)
 }
 
 /// Ottosson's inverse: OKLab to linear sRGB.
