@@ -43,8 +43,8 @@ pub fn voc(value: u8) -> Rgb {
 ///
 /// Not the VOC colours: those are too dark and too close together to lie on a photo.
 pub fn class(class: usize) -> Rgb {
-    // The lightness changes with a period that is no divisor of the hue's near-repeats (3, 5, 8).
-    let lightness = [0.74, 0.66, 0.84, 0.61][class % 4];
+    // Hues come close again after 5, 8 and 13 classes; a period of three tells those apart.
+    let lightness = [0.76, 0.60, 0.86][class % 3];
     oklch(lightness, 0.19, 0.5 + class as f32 * GOLDEN_ANGLE)
 }
 
@@ -163,7 +163,7 @@ mod tests {
             }
         };
         apart((0..80).map(class).collect(), 8);
-        apart((0..20).map(class).collect(), 30);
+        apart((0..20).map(class).collect(), 50);
         apart((0..50).map(instance).collect(), 8);
     }
 
