@@ -69,6 +69,9 @@ pub fn rectangle(
 pub fn paste(target: &mut ArrayRef3<u8>, source: &ArrayRef3<u8>, top: usize, left: usize) {
     let height = size(source).0.min(target.dim().0.saturating_sub(top));
     let width = size(source).1.min(target.dim().1.saturating_sub(left));
+    if height == 0 || width == 0 {
+        return;
+    }
     let part = source.slice(s![..height, ..width, ..]);
     target.slice_mut(s![top..top + height, left..left + width, ..]).assign(&part);
 }
@@ -131,7 +134,7 @@ pub fn edges<T: PartialEq>(map: &ArrayRef2<T>) -> Array2<bool> {
 
 /// Thickness of outlines on a picture of this size, in pixels.
 pub fn stroke((height, width): (usize, usize)) -> usize {
-    (height.max(width) / 500).clamp(1, 4)
+    (height.max(width) / 250).clamp(1, 4)
 }
 
 /// Grows `true` regions by `by` pixels (square neighbourhood).

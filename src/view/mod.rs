@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`palette`] | colours of classes, instances, heat and directions |
 //! | [`canvas`] | display scaling, blending, outlines |
-//! | [`text`] | a 5x7 bitmap font |
+//! | [`text`] | a bitmap font |
 //! | [`heat`] | class activation maps and boundary probabilities |
 //! | [`field`] | displacement fields and their colour wheel |
 //! | [`labels`] | relation labels, semantic masks, ground truth |

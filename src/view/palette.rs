@@ -43,8 +43,8 @@ pub fn voc(value: u8) -> Rgb {
 ///
 /// Not the VOC colours: those are too dark and too close together to lie on a photo.
 pub fn class(class: usize) -> Rgb {
-    // The lightness changes with a period that is no divisor of the hue's near-repeats (3, 5, 8).
-    let lightness = [0.72, 0.62, 0.80, 0.55][class % 4];
+    // Hues come close again after 5, 8 and 13 classes; a period of three tells those apart.
+    let lightness = [0.76, 0.60, 0.86][class % 3];
     oklch(lightness, 0.19, 0.5 + class as f32 * GOLDEN_ANGLE)
 }
 
@@ -82,7 +82,8 @@ pub fn diverging(value: f32) -> Rgb {
 /// Right is red, down yellow-green, left cyan, up violet; `dy` points down, as rows do.
 pub fn direction(dy: f32, dx: f32, strength: f32) -> Rgb {
     let strength = strength.clamp(0.0, 1.0).max(0.0);
-    oklch(0.97 - 0.29 * strength, 0.2 * strength, dy.atan2(dx) + 0.35)
+    let hue = if strength > 0.0 { dy.atan2(dx) + 0.35 } else { 0.0 };
+    oklch(0.97 - 0.29 * strength, 0.2 * strength, hue)
 }
 
 /// Straight mixture of two colours; `amount` (clamped to 0..=1) of `b`.
@@ -102,14 +103,23 @@ pub fn ink_on(background: Rgb) -> Rgb {
 /// sRGB of an OKLCh colour (hue in radians); out-of-gamut colours lose chroma until they fit.
 fn oklch(lightness: f32, chroma: f32, hue: f32) -> Rgb {
     let (sin, cos) = (hue % TAU).sin_cos();
-    let mut chroma = chroma;
-    loop {
-        let linear = oklab_to_linear(lightness, chroma * cos, chroma * sin);
-        if chroma < 0.01 || linear.iter().all(|v| (-0.002..=1.002).contains(v)) {
-            return linear.map(|v| (255.0 * gamma(v.clamp(0.0, 1.0))).round() as u8);
+    let linear = |chroma: f32| oklab_to_linear(lightness, chroma * cos, chroma * sin);
+    let fits = |chroma: f32| linear(chroma).iter().all(|v| (-0.001..=1.001).contains(v));
+    let mut fitting = chroma;
+    if !fits(chroma) {
+        // Bisection, since coarser steps show as bands in smooth fields.
+        let mut beyond = chroma;
+        fitting = 0.0;
+        for _ in 0..10 {
+            let middle = (fitting + beyond) / 2.0;
+            if fits(middle) {
+                fitting = middle;
+            } else {
+                beyond = middle;
+            }
         }
-        chroma *= 0.95;
     }
+    linear(fitting).map(|v| (255.0 * gamma(v.clamp(0.0, 1.0))).round() as u8)
 }
 
 /// Ottosson's inverse: OKLab to linear sRGB.
@@ -153,7 +163,7 @@ mod tests {
             }
         };
         apart((0..80).map(class).collect(), 8);
-        apart((0..20).map(class).collect(), 40);
+        apart((0..20).map(class).collect(), 50);
         apart((0..50).map(instance).collect(), 8);
     }
 

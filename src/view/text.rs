@@ -1,14 +1,16 @@
-//! Text on pictures: a 5x7 bitmap font of our own, drawn as a text file (`font.txt`).
+//! Text on pictures: a bitmap font of our own, drawn as a text file (`font.txt`).
+//!
+//! Letters are 5x7 dots; two more rows below hold the descenders.
 
 use ndarray::ArrayRef3;
 
 use super::{Rgb, canvas};
 
-/// Blocks of seven lines, sixteen glyphs of five columns each, from the space to 0x7f.
+/// Blocks of nine lines, sixteen glyphs of five columns each, from the space to 0x7f.
 const FONT: &str = include_str!("font.txt");
 
 /// Rows of a glyph.
-const GLYPH_HEIGHT: usize = 7;
+const GLYPH_HEIGHT: usize = 9;
 /// Columns of a glyph and the gap after it.
 const ADVANCE: usize = 6;
 /// Glyphs in a block of the font file.

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use super::axis::Axis;
 use super::html::{Escaped, finite};
 use super::{Chart, Series};
 
-const WIDTH: f64 = 600.0;
-const HEIGHT: f64 = 300.0;
+const WIDTH: f64 = 480.0;
+const HEIGHT: f64 = 270.0;
 /// Space for tick labels and axis titles: left, right, top, bottom.
 const MARGIN: [f64; 4] = [62.0, 14.0, 14.0, 46.0];
 /// Lines of the style sheet.
@@ -15,54 +16,6 @@ const COLOURS: usize = 8;
 const CALM: usize = 120;
 /// A line is thinned to this many points.
 const MOST_POINTS: usize = 600;
-
-/// A range of values and the ticks on it.
-struct Axis {
-    low: f64,
-    high: f64,
-    step: f64,
-}
-
-impl Axis {
-    /// Round bounds and a step of 1, 2 or 5 times a power of ten with about `count` ticks.
-    fn covering(values: impl Iterator<Item = f64>, count: f64, tight: bool) -> Self {
-        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-            (low.min(value), high.max(value))
-        });
-        let (low, high) = if high > low { (low, high) } else { (low - 0.5, low + 0.5) };
-        let rough = ((high - low) / count).max(f64::MIN_POSITIVE);
-        let power = 10f64.powf(rough.log10().floor());
-        let factor = [1.0, 2.0, 5.0].into_iter().find(|f| f * power >= rough).unwrap_or(10.0);
-        let step = factor * power;
-        if tight {
-            return Self { low, high, step };
-        }
-        Self { low: (low / step).floor() * step, high: (high / step).ceil() * step, step }
-    }
-
-    /// The place of `value` from 0 (low) to 1 (high).
-    fn place(&self, value: f64) -> f64 {
-        (value - self.low) / (self.high - self.low)
-    }
-
-    /// Tick values and their labels.
-    fn ticks(&self) -> Vec<(f64, String)> {
-        let decimals = (-self.step.log10().floor()).clamp(0.0, 12.0) as usize;
-        let first = (self.low / self.step - 1e-9).ceil();
-        let last = (self.high / self.step + 1e-9).floor();
-        let count = (last - first).clamp(0.0, 20.0) as usize;
-        let values = (0..=count).map(|index| (first + index as f64) * self.step);
-        values.map(|value| (value, label(value, self.step, decimals))).collect()
-    }
-}
-
-/// A tick's label; very large and very small steps in scientific notation.
-fn label(value: f64, step: f64, decimals: usize) -> String {
-    // -0 would print its sign.
-    let value = if value.abs() < step / 1e6 { 0.0 } else { value };
-    let large = step >= 1e6 || step < 1e-4;
-    if large && value != 0.0 { format!("{value:.1e}") } else { format!("{value:.decimals$}") }
-}
 
 /// The chart as a `<figure>`; nothing if no point is finite.
 pub fn figure(chart: &Chart) -> String {
@@ -184,7 +137,7 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     kept
 }
 
-/// Centred moving mean over a twenty-fifth of the line, shorter at its ends.
+/// Centred moving mean over a twenty-fifth of the line, cut at its ends.
 fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut sums = vec![0.0];
     for (_, y) in points {
@@ -192,8 +145,7 @@ fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     }
     let reach = points.len() / 50;
     let mean = |index: usize| {
-        let reach = reach.min(index).min(points.len() - 1 - index);
-        let (from, to) = (index - reach, index + reach + 1);
+        let (from, to) = (index.saturating_sub(reach), (index + reach + 1).min(points.len()));
         (sums[to] - sums[from]) / (to - from) as f64
     };
     points.iter().enumerate().map(|(index, (x, _))| (*x, mean(index))).collect()
@@ -206,10 +158,12 @@ fn best(index: usize, points: &[(f64, f64)], across: &Axis, up: &Axis) -> String
     let anchor = if left > WIDTH / 2.0 { ("end", left - 8.0) } else { ("start", left + 8.0) };
     format!(
         "<circle class=\"dot c{}\" cx=\"{left:.1}\" cy=\"{top:.1}\" r=\"4.5\"/>\
-         <text class=\"best\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{}\">{} at {}</text>",
+         <text class=\"best c{}\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{}\">{} at {}</text>",
+        index % COLOURS,
         index % COLOURS,
         anchor.1,
-        top + 18.0,
+        // One line a series, so that neighbouring labels do not meet.
+        (top + 18.0 + 16.0 * (index % 4) as f64).min(HEIGHT - MARGIN[3] - 4.0),
         anchor.0,
         short(y),
         short(x)
@@ -280,18 +234,6 @@ mod tests {
 
     fn line(name: &str, points: &[(f64, f64)]) -> Series {
         Series { name: name.into(), points: points.to_vec() }
-    }
-
-    #[test]
-    fn ticks_are_round_numbers() {
-        let labels = |axis: Axis| axis.ticks().into_iter().map(|tick| tick.1).collect::<Vec<_>>();
-        assert_eq!(
-            labels(Axis::covering([0.0, 0.93].into_iter(), 5.0, false)),
-            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
-        );
-        assert_eq!(labels(Axis::covering([3.0].into_iter(), 2.0, true)), ["2.5", "3.0", "3.5"]);
-        let tiny = Axis::covering([0.0, 3e-9].into_iter(), 3.0, false);
-        assert_eq!(labels(tiny), ["0.000000000", "1.0e-9", "2.0e-9", "3.0e-9"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! content policy forbids the browser to load anything. Every text is escaped, since names of
 //! photos and classes come from files that others wrote. Whatever is empty is left out.
 
+mod axis;
 mod chart;
 mod gallery;
 mod html;
@@ -131,8 +132,9 @@ impl Panel {
     pub fn new(kind: impl Into<String>, picture: &ArrayRef3<u8>, most: usize) -> Result<Self> {
         let kind = kind.into();
         let (height, width) = canvas::size(picture);
+        anyhow::ensure!(height > 0 && width > 0, "the panel {kind:?} has no pixels");
         let (small, flat) = if is_flat(picture) {
-            let longest = height.max(width).max(1);
+            let longest = height.max(width);
             let side = |side: usize| (side * most.min(longest) / longest).max(1);
             (canvas::resize(picture, (side(height), side(width))), true)
         } else {

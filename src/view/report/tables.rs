@@ -84,9 +84,9 @@ fn row(
 
 /// A percentage with a bar of its size behind it.
 fn bar(value: Option<f64>) -> String {
-    let share = 100.0 * value.unwrap_or(0.0).clamp(0.0, 1.0);
+    let share = value.unwrap_or(0.0).clamp(0.0, 1.0);
     let (key, text) = (sort_key(value), percent(value));
-    format!("<td class=\"n bar\" data-v=\"{key}\" style=\"--p:{share:.1}%\">{text}</td>")
+    format!("<td class=\"n bar\" data-v=\"{key}\" style=\"--p:{share:.3}\">{text}</td>")
 }
 
 /// Seconds a stage, with bars of their share.
@@ -97,13 +97,13 @@ pub fn timings(timings: &[Timing]) -> String {
     let longest = timings.iter().map(|timing| timing.seconds).fold(f64::MIN_POSITIVE, f64::max);
     let mut rows = String::new();
     for timing in timings {
-        let share = (100.0 * timing.seconds / longest).clamp(0.0, 100.0);
+        let share = (timing.seconds / longest).clamp(0.0, 1.0);
         let count = timing.images.map_or_else(|| "–".to_owned(), |count| count.to_string());
         let rate = timing.images.filter(|_| timing.seconds > 0.0);
         let rate = rate.map(|count| count as f64 / timing.seconds);
         let _ = write!(
             rows,
-            "<tr><th scope=\"row\">{}</th><td class=\"n bar\" data-v=\"{}\" style=\"--p:{share:.1}%\">{}\
+            "<tr><th scope=\"row\">{}</th><td class=\"n bar\" data-v=\"{}\" style=\"--p:{share:.3}\">{}\
              </td><td class=\"n\" data-v=\"{}\">{count}</td><td class=\"n\" data-v=\"{}\">{}</td></tr>",
             Escaped(&timing.stage),
             sort_key(Some(timing.seconds)),
