@@ -1,7 +1,271 @@
-use anyhow::{Result, bail};
+//! Group 5: the classification loss, upstream's optimizer, and three steps of both trainings.
 
-use super::case::Case;
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor, Var};
+use irn::data::augment::quarter;
+use irn::train::optimizer::{Group, PolySgd};
+use irn::train::{cam, irn as irnet};
+use irn_models::Param;
+use irn_models::ops::{pool, relation_loss, soft_margin};
+use ndarray::{Array2, Array3, ArrayD, Axis, Ix3};
+
+use super::cam_net::{array, tensor};
+use super::case::{Case, shaped};
+use super::compare::{disagreement, max_abs, rel_l2, within};
+use super::weights;
+
+/// Parameters and mean displacements after three steps of IRNet have no tolerance of their own in the
+/// index; these are the baseline's.
+const IRN_PARAM_MAX_ABS: f64 = 1e-4;
+const IRN_MEAN_MAX_ABS: f64 = 1e-3;
 
 pub fn run(case: &Case) -> Result<()> {
-    bail!("{}: no runner yet", case.name)
+    match case.name.as_str() {
+        name if name.starts_with("multilabel_soft_margin") => margin(case),
+        name if name.starts_with("poly_optimizer") => optimizer(case),
+        name if name.starts_with("cam_train") => cam_training(case),
+        name if name.starts_with("irn_train") => irn_training(case),
+        name => bail!("no check for a training case called {name}"),
+    }
+}
+
+fn margin(case: &Case) -> Result<()> {
+    let logits = Var::from_tensor(&tensor(&case.f32("in.logits")?)?)?;
+    let loss = soft_margin(&logits, &tensor(&case.f32("in.target")?)?)?;
+    let expected = f64::from(case.f32("out.loss")?[[0]]);
+    let ours = f64::from(loss.to_scalar::<f32>()?);
+    within("loss", (ours / expected - 1.0).abs(), case.tolerance("loss_rel")?)?;
+    let grads = loss.backward()?;
+    let grad = array(grads.get(&logits).context("a gradient")?)?;
+    within("gradient", max_abs(&grad, &case.f32("out.grad")?)?, case.tolerance("grad_max_abs")?)
+}
+
+fn number(case: &Case, key: &str) -> Result<f64> {
+    case.params()[key].as_f64().with_context(|| format!("parameter {key}"))
+}
+
+/// The optimizer on given gradients: a loss that is linear in the parameters has exactly those.
+fn optimizer(case: &Case) -> Result<()> {
+    let limit = case.tolerance("max_abs")?;
+    let steps = case.params()["steps"].as_u64().context("steps")? as usize;
+    let var = |name: &str| Ok::<_, anyhow::Error>(Var::from_tensor(&tensor(&case.f32(name)?)?)?);
+    let (p0, p1, p2) = (var("in.p0")?, var("in.p1")?, var("in.p2")?);
+    let at = |key: &str, i: usize| case.params()[key][i].as_f64().context("a list of numbers");
+    let group = |i: usize, params: Vec<(String, Var)>| {
+        let (rate, weight_decay) = (at("group_lr", i)?, at("group_weight_decay", i)?);
+        Ok::<_, anyhow::Error>(Group { rate, weight_decay, params })
+    };
+    let groups = vec![
+        group(0, vec![("p0".into(), p0.clone())])?,
+        group(1, vec![("p1".into(), p1.clone()), ("p2".into(), p2.clone())])?,
+    ];
+    let max_step = case.params()["max_step"].as_u64().context("max_step")? as usize;
+    let momentum = number(case, "weight_decay_argument")?;
+    let mut optimizer = PolySgd::new(groups, momentum, 0.9, max_step);
+    let row = |name: &str, i: usize| Ok::<_, anyhow::Error>(case.f32(name)?.index_axis_move(Axis(0), i));
+    for i in 0..steps {
+        let linear = |p: &Var, name: &str| -> Result<Tensor> {
+            Ok((p.as_tensor() * tensor(&row(name, i)?)?)?.sum_all()?)
+        };
+        let loss = (linear(&p0, "in.grads0")? + linear(&p1, "in.grads1")?)?;
+        optimizer.step(&loss.backward()?)?;
+        within("p0", max_abs(&array(&p0)?, &row("out.p0_after_each_step", i)?)?, limit)?;
+        within("p1", max_abs(&array(&p1)?, &row("out.p1_after_each_step", i)?)?, limit)?;
+        let rates = ArrayD::from_shape_vec(
+            vec![2],
+            optimizer.rates().iter().map(|&rate| rate as f32).collect(),
+        )?;
+        within("rates", max_abs(&rates, &row("out.lr_each_step", i)?)?, limit)?;
+    }
+    within("p2", max_abs(&array(&p2)?, &case.f32("out.p2_after")?)?, 0.0)
+}
+
+/// A training's parameters by name, and how they began.
+struct Traced {
+    params: BTreeMap<String, Param>,
+    start: BTreeMap<String, ArrayD<f32>>,
+    /// Names in the order of the norm vectors.
+    trained: Vec<String>,
+}
+
+impl Traced {
+    fn new(case: &Case, params: Vec<Param>) -> Result<Self> {
+        let names = &case.params()["trained_parameters_in_order_of_the_norm_vectors"];
+        let trained: Vec<String> = serde_json::from_value(names.clone())?;
+        let params: BTreeMap<String, Param> =
+            params.into_iter().map(|param| (param.name.clone(), param)).collect();
+        let start = params.iter().map(|(name, param)| Ok((name.clone(), array(param.var())?)));
+        Ok(Self { start: start.collect::<Result<_>>()?, params, trained })
+    }
+
+    fn var(&self, name: &str) -> Result<&Var> {
+        Ok(self.params.get(name).with_context(|| format!("no parameter {name}"))?.var())
+    }
+
+    fn change(&self, name: &str) -> Result<ArrayD<f32>> {
+        Ok(array(self.var(name)?)? - &self.start[name])
+    }
+
+    /// Gradients of the first step: which parameters have one, their norms, some of their values.
+    fn check_gradients(&self, case: &Case, grads: &GradStore) -> Result<()> {
+        let with_gradient: Vec<&String> = self
+            .params
+            .iter()
+            .filter(|(_, param)| param.trainable() && grads.get(param.var()).is_some())
+            .map(|(name, _)| name)
+            .collect();
+        let mut expected: Vec<&String> = self.trained.iter().collect();
+        expected.sort();
+        ensure!(with_gradient == expected, "other parameters have gradients than upstream's");
+        let gradient = |name: &str| -> Result<ArrayD<f32>> {
+            array(grads.get(self.var(name)?).with_context(|| format!("no gradient of {name}"))?)
+        };
+        let limit = case.tolerance("grad_norm_rel")?;
+        self.check_norms(case, "out.grad_norms_step0", limit, gradient)?;
+        let limit = case.tolerance("grad_slice_rel_l2")?;
+        check_slices(case, "out.grad0_first64.", gradient, |ours, theirs| {
+            within("gradient values", rel_l2(ours, theirs)?, limit)
+        })
+    }
+
+    fn check_norms(
+        &self,
+        case: &Case,
+        key: &str,
+        limit: f64,
+        of: impl Fn(&str) -> Result<ArrayD<f32>>,
+    ) -> Result<()> {
+        let theirs = case.f32(key)?;
+        ensure!(theirs.len() == self.trained.len(), "{key} has {} entries", theirs.len());
+        for (name, &theirs) in self.trained.iter().zip(&theirs) {
+            let ours = of(name)?.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+            let relative = (ours / f64::from(theirs) - 1.0).abs();
+            within(&format!("{key} of {name}"), relative, limit)?;
+        }
+        Ok(())
+    }
+
+    /// What three steps changed, and that nothing else changed.
+    fn check_changes(&self, case: &Case, param_limit: f64) -> Result<()> {
+        let limit = case.tolerance("delta_norm_rel")?;
+        self.check_norms(case, "out.delta_norms_after3", limit, |name| self.change(name))?;
+        if case.has("out.param_norms_after3") {
+            let after = |name: &str| array(self.var(name)?);
+            self.check_norms(case, "out.param_norms_after3", limit, after)?;
+        }
+        let after = |name: &str| array(self.var(name)?);
+        check_slices(case, "out.after3_first64.", after, |ours, theirs| {
+            within("values after 3 steps", max_abs(ours, theirs)?, param_limit)
+        })?;
+        let slices = case.tolerance("grad_slice_rel_l2")?;
+        let change = |name: &str| self.change(name);
+        check_slices(case, "out.delta3_first64.", change, |ours, theirs| {
+            within("change after 3 steps", rel_l2(ours, theirs)?, slices)
+        })?;
+        for name in self.params.keys().filter(|name| !self.trained.contains(name)) {
+            ensure!(array(self.var(name)?)? == self.start[name], "{name} was touched");
+        }
+        Ok(())
+    }
+}
+
+/// Compares the first values of every parameter that the case has a tensor `prefix + name` for.
+fn check_slices(
+    case: &Case,
+    prefix: &str,
+    of: impl Fn(&str) -> Result<ArrayD<f32>>,
+    check: impl Fn(&ArrayD<f32>, &ArrayD<f32>) -> Result<()>,
+) -> Result<()> {
+    for key in case.tensor_names()? {
+        let Some(name) = key.strip_prefix(prefix) else { continue };
+        let theirs = case.f32(&key)?;
+        let values: Vec<f32> = of(name)?.iter().take(theirs.len()).copied().collect();
+        let ours = ArrayD::from_shape_vec(vec![values.len()], values)?;
+        check(&ours, &theirs).with_context(|| name.to_string())?;
+    }
+    Ok(())
+}
+
+fn steps_of(case: &Case) -> Result<(usize, f64, f64)> {
+    let max_step = case.params()["max_step"].as_u64().context("max_step")? as usize;
+    Ok((max_step, number(case, "weight_decay")?, number(case, "real_momentum")?))
+}
+
+fn cam_training(case: &Case) -> Result<()> {
+    let net = weights::cam_net(weights::seed_of(case)?)?;
+    let mut params = Vec::new();
+    net.visit(&mut |param| params.push(param.clone()));
+    let traced = Traced::new(case, params)?;
+    let (max_step, weight_decay, momentum) = steps_of(case)?;
+    let rate = number(case, "lr")?;
+    ensure!((number(case, "classifier_lr")? / rate - 10.0).abs() < 1e-9, "ten times the rate");
+    let mut optimizer = PolySgd::new(cam::groups(&net, rate, weight_decay), momentum, 0.9, max_step);
+    let (image, label) = (tensor(&case.f32("in.x")?)?, tensor(&case.f32("in.label")?)?);
+    let (losses, logits) = (case.f32("out.losses")?, case.f32("out.logits_each_step")?);
+    for step in 0..losses.len() {
+        let ours = pool(&net.forward(&image)?)?;
+        let theirs = logits.index_axis(Axis(0), step);
+        within("logits", max_abs(&array(&ours)?, &theirs)?, case.tolerance("logits_max_abs")?)?;
+        let loss = soft_margin(&ours, &label)?;
+        let relative = f64::from(loss.to_scalar::<f32>()?) / f64::from(losses[[step]]) - 1.0;
+        within("loss", relative.abs(), case.tolerance("loss_rel")?)?;
+        let grads = loss.backward()?;
+        if step == 0 {
+            traced.check_gradients(case, &grads)?;
+        }
+        optimizer.step(&grads)?;
+    }
+    traced.check_changes(case, case.tolerance("param_slice_max_abs")?)
+}
+
+fn irn_training(case: &Case) -> Result<()> {
+    let net = weights::irnet(weights::seed_of(case)?)?;
+    let mut params = Vec::new();
+    net.visit(&mut |param| params.push(param.clone()));
+    let traced = Traced::new(case, params)?;
+    let (max_step, weight_decay, momentum) = steps_of(case)?;
+    let rate = number(case, "edge_lr")?;
+    ensure!((number(case, "dp_lr")? / rate - 10.0).abs() < 1e-9, "ten times the rate");
+    let groups = irnet::groups(&net, rate, weight_decay);
+    let mut optimizer = PolySgd::new(groups, momentum, 0.9, max_step);
+    let label = reduced(case)?;
+    let radius = case.params()["radius"].as_u64().context("radius")? as usize;
+    let image = tensor(&case.f32("in.x")?)?;
+    let losses: Array2<f32> = shaped(case.f32("out.losses")?)?;
+    let mut ours = Vec::new();
+    for step in 0..losses.nrows() {
+        let maps = net.forward(&image)?;
+        let terms = relation_loss(&maps.edge, &maps.displacement, &label, radius, 20)?;
+        let total = terms.total.to_scalar::<f32>()?;
+        ours.extend([terms.pos_aff, terms.neg_aff, terms.dp_fg, terms.dp_bg, total]);
+        let grads = terms.total.backward()?;
+        if step == 0 {
+            traced.check_gradients(case, &grads)?;
+        }
+        optimizer.step(&grads)?;
+    }
+    // All steps' terms as one vector, as the baseline compares them: one ReLU at rounding distance of
+    // zero shifts a small term of a later step by more than the tolerance.
+    let ours = Array2::from_shape_vec(losses.dim(), ours)?;
+    within("losses", rel_l2(&ours, &losses)?, case.tolerance("loss_rel")?)?;
+    traced.check_changes(case, IRN_PARAM_MAX_ABS)?;
+    let displacement = array(&net.forward_eval(&image)?.displacement)?;
+    let means = displacement.mean_axis(Axis(3)).and_then(|rows| rows.mean_axis(Axis(2)));
+    let means = means.context("a mean")?;
+    within("mean displacement", max_abs(&means, &case.f32("out.dp_means_after3")?)?, IRN_MEAN_MAX_ABS)
+}
+
+/// The label at a quarter of its size, as the loader gives it.
+fn reduced(case: &Case) -> Result<Tensor> {
+    let full: Array3<u8> = shaped(case.u8("in.full_label")?)?;
+    let each: Vec<Array2<u8>> = full.outer_iter().map(|label| quarter(label)).collect();
+    let views: Vec<_> = each.iter().map(|label| label.view()).collect();
+    let ours = ndarray::stack(Axis(0), &views)?;
+    let theirs = case.u8("out.reduced_label")?.into_dimensionality::<Ix3>()?;
+    within("reduced label", disagreement(&ours, &theirs)?, case.tolerance("reduced_label")?)?;
+    let shape = ours.dim();
+    Ok(Tensor::from_vec(ours.iter().copied().collect::<Vec<u8>>(), shape, &Device::Cpu)?)
 }
