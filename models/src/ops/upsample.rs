@@ -52,14 +52,17 @@ impl CustomOp1 for Upsample {
         let mut y = vec![0f32; x.len() * self.factor * self.factor];
         let planes = y.par_chunks_exact_mut(rows.len() * columns.len());
         planes.zip(x.par_chunks_exact(height * width)).for_each(|(y, x)| {
-            let mut line = vec![0f32; width];
-            for (y, tap) in y.chunks_exact_mut(columns.len()).zip(&rows) {
-                let (low, high) = (&x[tap.low * width..], &x[tap.high * width..]);
-                for ((line, low), high) in line.iter_mut().zip(low).zip(high) {
-                    *line = low * (1.0 - tap.share) + high * tap.share;
+            // Along the rows first, as PyTorch does: its results round the same way.
+            let mut wide = vec![0f32; height * columns.len()];
+            for (wide, x) in wide.chunks_exact_mut(columns.len()).zip(x.chunks_exact(width)) {
+                for (wide, tap) in wide.iter_mut().zip(&columns) {
+                    *wide = x[tap.low] * (1.0 - tap.share) + x[tap.high] * tap.share;
                 }
-                for (y, tap) in y.iter_mut().zip(&columns) {
-                    *y = line[tap.low] * (1.0 - tap.share) + line[tap.high] * tap.share;
+            }
+            for (y, tap) in y.chunks_exact_mut(columns.len()).zip(&rows) {
+                let (low, high) = (&wide[tap.low * columns.len()..], &wide[tap.high * columns.len()..]);
+                for ((y, low), high) in y.iter_mut().zip(low).zip(high) {
+                    *y = low * (1.0 - tap.share) + high * tap.share;
                 }
             }
         });

@@ -17,10 +17,8 @@ use super::case::{Case, shaped};
 use super::compare::{disagreement, max_abs, rel_l2, within};
 use super::weights;
 
-/// Parameters and mean displacements after three steps of IRNet have no tolerance of their own in the
-/// index; these are the baseline's.
+/// Parameters after three steps of IRNet have no tolerance of their own in the index; the baseline's.
 const IRN_PARAM_MAX_ABS: f64 = 1e-4;
-const IRN_MEAN_MAX_ABS: f64 = 1e-3;
 
 pub fn run(case: &Case) -> Result<()> {
     match case.name.as_str() {
@@ -255,7 +253,9 @@ fn irn_training(case: &Case) -> Result<()> {
     let displacement = array(&net.forward_eval(&image)?.displacement)?;
     let means = displacement.mean_axis(Axis(3)).and_then(|rows| rows.mean_axis(Axis(2)));
     let means = means.context("a mean")?;
-    within("mean displacement", max_abs(&means, &case.f32("out.dp_means_after3")?)?, IRN_MEAN_MAX_ABS)
+    // The index has no tolerance for these either; they move with the parameters' changes, by about 1.
+    let limit = case.tolerance("delta_norm_rel")?;
+    within("mean displacement", max_abs(&means, &case.f32("out.dp_means_after3")?)?, limit)
 }
 
 /// The label at a quarter of its size, as the loader gives it.
