@@ -1,5 +1,5 @@
 //! The demo data: procedurally drawn scenes in VOC's layout, so that the whole pipeline can be tried without
-//! downloading anything. Classes differ in shape and texture but share their colours; instances touch and overlap.
+//! downloading anything. Classes differ in shape, texture and main colour; instances touch and overlap.
 
 mod background;
 mod scene;

@@ -21,7 +21,7 @@ const VISIBLE: f64 = 0.55;
 const ATTEMPTS: usize = 25;
 
 /// Radii of objects by their number, in shares of the short side.
-const RADII: [RangeInclusive<f32>; 4] = [0.30..=0.42, 0.23..=0.34, 0.20..=0.28, 0.18..=0.25];
+const RADII: [RangeInclusive<f32>; 3] = [0.30..=0.42, 0.24..=0.34, 0.21..=0.29];
 
 /// One object in the picture; lengths in pixels.
 #[derive(Clone, Debug)]
@@ -75,9 +75,9 @@ impl Scene {
         scene
     }
 
-    /// Places 1 to 4 objects; a crowd that hides one of its own is thrown again, at last with one object fewer.
+    /// Places 1 to 3 objects; a crowd that hides one of its own is thrown again, at last with one object fewer.
     fn place(&mut self, rng: &mut ChaCha8Rng) {
-        for count in (1..=rng.random_range(1..=4usize)).rev() {
+        for count in (1..=rng.random_range(1..=RADII.len())).rev() {
             for _ in 0..ATTEMPTS {
                 self.objects.clear();
                 for _ in 0..count {
@@ -112,7 +112,7 @@ impl Scene {
         let turn = [angle.cos(), angle.sin()];
         let [x, y] = self.light;
         let light = [x * turn[0] + y * turn[1], y * turn[0] - x * turn[1]];
-        let look = Look { colours: two_colours(rng), light, variant: rng.random() };
+        let look = Look { colours: two_colours(shape.class(), rng), light, variant: rng.random() };
         Object { shape, centre, radius, turn, look }
     }
 
