@@ -24,13 +24,14 @@ const PALETTE: [Rgb; 10] = [
 /// minutes. Everything else about colour is shared.
 const MAIN: [usize; 6] = [0, 5, 1, 3, 6, 2];
 
-/// Second colours, shared by all classes: teal, cream, ink.
+/// What the main colour is mixed with for the second one: teal, cream, ink.
 const SECOND: [usize; 3] = [4, 8, 9];
 
-/// The main colour of `class` and a second one, jittered.
+/// The main colour of `class` and a second one that has something of it, jittered.
 pub fn two_colours(class: usize, rng: &mut ChaCha8Rng) -> [Rgb; 2] {
-    let second = SECOND[rng.random_range(0..SECOND.len())];
-    [MAIN[class % MAIN.len()], second].map(|at| jitter(PALETTE[at], 0.1, rng))
+    let main = PALETTE[MAIN[class % MAIN.len()]];
+    let other = PALETTE[SECOND[rng.random_range(0..SECOND.len())]];
+    [main, mix(main, other, 0.6)].map(|colour| jitter(colour, 0.1, rng))
 }
 
 /// A colour of the palette.
