@@ -117,7 +117,10 @@ fn export(context: &Context, network: &str) -> Result<()> {
     let plan = Plan { sizes: onnx.sizes.clone(), tolerance: onnx.tolerance, threads };
     let report = verify(&network, bytes.clone(), &plan).context("failed to compare the export")?;
     if !report.passed() {
-        bail!("{} was not written, ONNX Runtime disagrees with Candle:\n{report}", files.onnx.display());
+        bail!(
+            "{} was not written, ONNX Runtime disagrees with Candle:\n{report}",
+            files.onnx.display()
+        );
     }
     write_atomically(&files.onnx, |file| Ok(file.write_all(&bytes)?))?;
     eprintln!("wrote {}, compared with Candle on {} sizes", files.onnx.display(), plan.sizes.len());

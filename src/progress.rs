@@ -24,7 +24,16 @@ impl Progress {
     pub fn new(label: &str, total: usize, unit: &'static str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| bar(label, total as u64, unit));
         let (now, total, message) = (Instant::now(), total as u64, String::new());
-        Self { label: label.into(), total, done: 0, unit, started: now, last_line: now, bar, message }
+        Self {
+            label: label.into(),
+            total,
+            done: 0,
+            unit,
+            started: now,
+            last_line: now,
+            bar,
+            message,
+        }
     }
 
     /// Counts `n` more.
@@ -71,7 +80,7 @@ impl Progress {
 fn bar(label: &str, total: u64, unit: &str) -> ProgressBar {
     let template =
         format!("{{prefix}} {{wide_bar}} {{pos}}/{{len}} {unit} {{per_sec}} ETA {{eta}} {{msg}}");
-    let style = ProgressStyle::with_template(&template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(total).with_style(style).with_prefix(label.to_string())
 }

@@ -67,9 +67,8 @@ impl IrNet {
     pub fn new(w: &mut Weights, backbone: Backbone, width: f64) -> Result<Self> {
         let resnet = ResNet::new(w, "resnet50", backbone, width, Self::FREEZE_AT)?;
         let c = resnet.channels;
-        let mut edge = |i: usize, factor| {
-            Head::new(w, &format!("fc_edge{i}"), (c[i - 1], 32), 4, factor)
-        };
+        let mut edge =
+            |i: usize, factor| Head::new(w, &format!("fc_edge{i}"), (c[i - 1], 32), 4, factor);
         let edge = [edge(1, 1)?, edge(2, 1)?, edge(3, 2)?, edge(4, 4)?, edge(5, 4)?];
         let edge_out = Conv::new(w, "fc_edge6", (160, 1), 1, true)?.bias(w)?;
         let mut dp = |i: usize, c_in, c_out, groups, factor| {

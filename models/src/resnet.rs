@@ -139,7 +139,8 @@ impl ResNet {
         let mut layer = |stage: usize, stride: usize| -> Result<Vec<Block>> {
             let (inner, c_out) = (base << (stage - 1), channels[stage]);
             let block = |i: usize| {
-                let (c_in, stride) = if i == 0 { (channels[stage - 1], stride) } else { (c_out, 1) };
+                let (c_in, stride) =
+                    if i == 0 { (channels[stage - 1], stride) } else { (c_out, 1) };
                 let name = format!("{name}.layer{stage}.{i}");
                 Block::new(w, &name, (c_in, inner, c_out), stride, freeze_at <= stage)
             };

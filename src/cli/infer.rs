@@ -8,7 +8,9 @@ use clap::{Parser, Subcommand};
 use super::Settings;
 use crate::data::dataset::Dataset;
 use crate::stage::eval::What;
-use crate::stage::{Context, Outcome, cam, coco, eval, figures, ins_seg, ir_label, one, report, sem_seg};
+use crate::stage::{
+    Context, Outcome, cam, coco, eval, figures, ins_seg, ir_label, one, report, sem_seg,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,16 +36,24 @@ enum Verb {
     #[command(after_help = "Example: irn-infer cam -c configs/voc12.yaml cam.scales=[1.0,0.5]")]
     Cam(Settings),
     /// Relation labels from the CAMs by two dense CRFs
-    #[command(after_help = "Example: irn-infer ir-label -c configs/voc12.yaml ir_label.conf_fg=0.35")]
+    #[command(
+        after_help = "Example: irn-infer ir-label -c configs/voc12.yaml ir_label.conf_fg=0.35"
+    )]
     IrLabel(Settings),
     /// Semantic masks: CAMs spread by the random walk
-    #[command(after_help = "Example: irn-infer sem-seg -c configs/voc12.yaml sem_seg.background=0.3")]
+    #[command(
+        after_help = "Example: irn-infer sem-seg -c configs/voc12.yaml sem_seg.background=0.3"
+    )]
     SemSeg(Settings),
     /// Instance masks: CAMs split by the displacement field, then spread
-    #[command(after_help = "Example: irn-infer ins-seg -c configs/voc12.yaml ins_seg.write_npy=false")]
+    #[command(
+        after_help = "Example: irn-infer ins-seg -c configs/voc12.yaml ins_seg.write_npy=false"
+    )]
     InsSeg(Settings),
     /// Compare with ground truth: mIoU, threshold sweep, AP
-    #[command(after_help = "Example: irn-infer eval ins-seg -c configs/voc12.yaml eval.classes=[cat,dog]")]
+    #[command(
+        after_help = "Example: irn-infer eval ins-seg -c configs/voc12.yaml eval.classes=[cat,dog]"
+    )]
     Eval {
         /// What to evaluate
         what: What,
@@ -86,9 +96,13 @@ pub fn run(cli: Cli) -> Result<Outcome> {
         Verb::IrLabel(settings) => on_set(&settings, Context::train_set, ir_label::run),
         Verb::SemSeg(settings) => on_set(&settings, Context::infer_set, sem_seg::run),
         Verb::InsSeg(settings) => on_set(&settings, Context::infer_set, ins_seg::run),
-        Verb::Eval { what, settings } => on_set(&settings, Context::eval_set, |context, set| {
-            Ok(eval::run(context, set, what)?.1)
-        }),
+        Verb::Eval { what, settings } => {
+            on_set(
+                &settings,
+                Context::eval_set,
+                |context, set| Ok(eval::run(context, set, what)?.1),
+            )
+        }
         Verb::Coco(settings) => on_set(&settings, Context::infer_set, coco::run),
         Verb::Draw(settings) => on_set(&settings, Context::infer_set, figures::run),
         Verb::Report(settings) => on_set(&settings, Context::eval_set, report::run),

@@ -31,7 +31,9 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Verb {
     /// All steps in order (run.passes), finished ones skipped: the original's run_sample.py
-    #[command(after_help = "Example: irn-train run -c configs/voc12.yaml run.out=out/voc12 run.seed=1")]
+    #[command(
+        after_help = "Example: irn-train run -c configs/voc12.yaml run.out=out/voc12 run.seed=1"
+    )]
     Run(Settings),
     /// Train the CAM network, write cam.safetensors and cam.onnx
     #[command(after_help = "Example: irn-train cam -c configs/voc12.yaml cam.train.epochs=3")]

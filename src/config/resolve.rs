@@ -127,7 +127,8 @@ fn check(config: &Config) -> Result<()> {
     if config.data.classes.len() > 254 {
         bail!("data.classes has {} entries; a label image holds 254", config.data.classes.len());
     }
-    let in_order = config.cam.long_side[0] <= config.cam.long_side[1] && config.cam.long_side[0] > 0;
+    let in_order =
+        config.cam.long_side[0] <= config.cam.long_side[1] && config.cam.long_side[0] > 0;
     if !in_order {
         bail!("cam.long_side is {:?}: smallest, then largest, pixels", config.cam.long_side);
     }
@@ -178,7 +179,13 @@ mod tests {
 
     #[test]
     fn wrong_values_are_refused() {
-        for text in ["cam.train.batch=0", "cam.train=3", "cam.train.batch=many", "nonsense", "run.passes=[fly]"] {
+        for text in [
+            "cam.train.batch=0",
+            "cam.train=3",
+            "cam.train.batch=many",
+            "nonsense",
+            "run.passes=[fly]",
+        ] {
             assert!(overridden(text).is_err(), "{text}");
         }
     }

@@ -33,7 +33,9 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
         let file_name = item.photo.file_name().context("a photo has a file name")?;
         let file_name = file_name.to_string_lossy().into_owned();
         file.add_image(Image { id, file_name, width, height });
-        for ((mask, &class), &score) in found.mask.axis_iter(Axis(0)).zip(&found.class).zip(&found.score) {
+        for ((mask, &class), &score) in
+            found.mask.axis_iter(Axis(0)).zip(&found.class).zip(&found.score)
+        {
             if score >= config.coco.min_score {
                 file.add_instance(class, mask, score)?;
             }

@@ -183,8 +183,10 @@ impl Context {
         let text = settings.to_string();
         match self.store.stage_settings(stage)?.iter().find(|known| known.settings != text) {
             None => Ok(()),
-            Some(_) => Err(anyhow!("the store's {stage} maps were made with other settings or models"))
-                .hint("--force makes them again; or choose another run.out"),
+            Some(_) => {
+                Err(anyhow!("the store's {stage} maps were made with other settings or models"))
+                    .hint("--force makes them again; or choose another run.out")
+            }
         }
     }
 
@@ -206,8 +208,7 @@ impl Context {
         }
         self.expect_settings(stage, settings)?;
         let there = self.store.names(stage)?;
-        let missing: Vec<&Item> =
-            items.iter().filter(|item| !there.contains(&item.name)).collect();
+        let missing: Vec<&Item> = items.iter().filter(|item| !there.contains(&item.name)).collect();
         let mut outcome = Outcome { present: items.len() - missing.len(), ..Outcome::default() };
         if missing.is_empty() {
             eprintln!("{stage}: all {} images were there", items.len());

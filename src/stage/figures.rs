@@ -60,11 +60,7 @@ fn scored(found: ins_seg::Stored) -> ins_seg::Stored {
     }
 }
 
-fn truth(
-    item: &Item,
-    photo: &Array3<u8>,
-    names: &[String],
-) -> Result<Vec<(String, Picture)>> {
+fn truth(item: &Item, photo: &Array3<u8>, names: &[String]) -> Result<Vec<(String, Picture)>> {
     let (class, object) = (item.semantic_mask_path(), item.instance_mask_path());
     if !class.exists() {
         return Ok(Vec::new());

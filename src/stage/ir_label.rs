@@ -54,9 +54,8 @@ fn label(context: &Context, item: &Item) -> Result<Array2<u8>> {
 /// # Errors
 /// An image without one, a damaged store.
 pub fn read(store: &Store, name: &str) -> Result<Array2<u8>> {
-    let record = store
-        .read(Stage::IrLabel, name)
-        .with_context(|| format!("no relation label of {name}"))?;
+    let record =
+        store.read(Stage::IrLabel, name).with_context(|| format!("no relation label of {name}"))?;
     record.u8::<Ix2>("label")
 }
 

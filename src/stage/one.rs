@@ -10,6 +10,7 @@ use super::irn::padding;
 use super::sem_seg::powered;
 use crate::config::Config;
 use crate::data::atomic::write_atomically;
+use crate::data::normalise::Normalisation;
 use crate::data::npy;
 use crate::data::photo::{read_photo, voc_palette, write_palette_png, write_rgb_png};
 use crate::data::resize;
@@ -17,7 +18,6 @@ use crate::error::Hint;
 use crate::eval::coco::annotations::{Category, CocoFile, Image, Options};
 use crate::label::semantic::semantic;
 use crate::label::{Instances, MergedCam, instances, merge, random_walk};
-use crate::data::normalise::Normalisation;
 use crate::runtime::{CamModel, IrnModel, ModelInfo, Relations, cam_pair, irn_pair, mirror_pair};
 use crate::view::{field, heat, instances as drawn, labels, strip};
 
@@ -169,7 +169,11 @@ fn write(
     let file_name = photo.file_name().unwrap_or_default().to_string_lossy().into_owned();
     coco.add_image(Image { id: 1, file_name, width, height });
     for &i in kept {
-        coco.add_instance(instances.class[i], instances.mask.index_axis(Axis(0), i), instances.score[i])?;
+        coco.add_instance(
+            instances.class[i],
+            instances.mask.index_axis(Axis(0), i),
+            instances.score[i],
+        )?;
     }
     let json = named(photo, out, ".json")?;
     coco.write(&json)?;

@@ -83,10 +83,12 @@ fn sweep_chart(summaries: &[Summary]) -> Option<Chart> {
         .iter()
         .filter(|summary| !summary.sweep.is_empty())
         .map(|summary| {
-            let point = |&(threshold, miou): &(f32, Option<f64>)| {
-                Some((f64::from(threshold), miou?))
-            };
-            Series { name: summary.what.clone(), points: summary.sweep.iter().filter_map(point).collect() }
+            let point =
+                |&(threshold, miou): &(f32, Option<f64>)| Some((f64::from(threshold), miou?));
+            Series {
+                name: summary.what.clone(),
+                points: summary.sweep.iter().filter_map(point).collect(),
+            }
         })
         .collect();
     (!series.is_empty()).then(|| Chart {

@@ -32,13 +32,19 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
         write_palette_png(&dir.join(format!("{}.png", item.name)), label.view(), &palette)?;
         Ok((keys, walked, label))
     };
-    let made = context.make(Stage::SemSeg, &settings, &set.items, prepare, |_, (keys, walked, label)| {
-        let keys: ndarray::Array1<i64> = keys.iter().map(|&key| key as i64).collect();
-        Ok(Record::new()
-            .with("keys", keys.into_dyn())
-            .with("walk", walked.into_dyn())
-            .with("label", label.into_dyn()))
-    })?;
+    let made = context.make(
+        Stage::SemSeg,
+        &settings,
+        &set.items,
+        prepare,
+        |_, (keys, walked, label)| {
+            let keys: ndarray::Array1<i64> = keys.iter().map(|&key| key as i64).collect();
+            Ok(Record::new()
+                .with("keys", keys.into_dyn())
+                .with("walk", walked.into_dyn())
+                .with("label", label.into_dyn()))
+        },
+    )?;
     outcome.absorb(made);
     Ok(outcome)
 }

@@ -159,7 +159,8 @@ pub fn train_cam(
     fs_err::create_dir_all(&config.run.out)?;
     let labelled = |item: &&Item| item.classes.is_some();
     let items: Vec<&Item> = dataset.items.iter().filter(labelled).collect();
-    let validation = validation.map_or(Vec::new(), |set| set.items.iter().filter(labelled).collect());
+    let validation =
+        validation.map_or(Vec::new(), |set| set.items.iter().filter(labelled).collect());
     let net = start(config, dataset)?;
     let params = network::params_of(|f| net.visit(&mut |param| f(param)));
     let steps = fit::steps_per_epoch("cam", items.len(), optim)? * optim.epochs;

@@ -178,7 +178,8 @@ fn sample_or_next<T: Task>(
             Ok(sample) => return Ok(sample),
             Err(error) => {
                 let reason = format!("{error:#}");
-                let mut skipped = skipped.lock().map_err(|_| anyhow!("a loader thread panicked"))?;
+                let mut skipped =
+                    skipped.lock().map_err(|_| anyhow!("a loader thread panicked"))?;
                 skipped.insert(task.image_name(other).to_string(), reason);
             }
         }

@@ -12,5 +12,5 @@ pub mod samples;
 pub mod state;
 
 pub use cam::train_cam;
-pub use network::calibrate_to as calibrate;
 pub use irn::train_irn;
+pub use network::calibrate_to as calibrate;

@@ -74,7 +74,12 @@ pub fn calibrate_on(resnet: &ResNet, dataset: &Dataset, config: &Config) -> Resu
 }
 
 /// What a checkpoint says about itself; `settings` decides whether a training goes on or is finished.
-pub fn metadata(network: &str, config: &Config, dataset: &Dataset, train: &OptimConfig) -> Metadata {
+pub fn metadata(
+    network: &str,
+    config: &Config,
+    dataset: &Dataset,
+    train: &OptimConfig,
+) -> Metadata {
     let names: Vec<&str> = dataset.items.iter().map(|item| item.name.as_str()).collect();
     Metadata {
         network: network.into(),

@@ -19,7 +19,11 @@ pub struct Group {
 
 impl Group {
     /// A group of the trainable ones among `params`.
-    pub fn new<'a>(rate: f64, weight_decay: f64, params: impl IntoIterator<Item = &'a Param>) -> Self {
+    pub fn new<'a>(
+        rate: f64,
+        weight_decay: f64,
+        params: impl IntoIterator<Item = &'a Param>,
+    ) -> Self {
         let trainable = params.into_iter().filter(|param| param.trainable());
         let params = trainable.map(|param| (param.name.clone(), param.var().clone())).collect();
         Self { rate, weight_decay, params }

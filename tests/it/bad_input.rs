@@ -43,7 +43,12 @@ fn odd_and_broken_photos() {
 #[test]
 fn settings_and_files_that_do_not_fit() {
     let here = Playground::new(12);
-    here.says(TRAIN, &["cam", "cam.train.epoch=1"], 1, &["cam.train.epoch", "hint:", "cam.train.epochs"]);
+    here.says(
+        TRAIN,
+        &["cam", "cam.train.epoch=1"],
+        1,
+        &["cam.train.epoch", "hint:", "cam.train.epochs"],
+    );
     here.says(TRAIN, &["cam", "cam.train.batch=64"], 1, &["fewer than a batch of 64", "hint:"]);
     here.says(TRAIN, &["cam", "network.backbone=vgg"], 1, &["vgg", "resnet50"]);
     here.says(INFER, &["cam"], 1, &["cam.onnx", "hint:"]);
@@ -58,7 +63,12 @@ fn settings_and_files_that_do_not_fit() {
     here.ok(TRAIN, &["run", "run.passes=[train_cam,make_cam]"]);
     let whole = fs_err::read(here.path("out/cam.safetensors")).unwrap();
     fs_err::write(here.path("cut.safetensors"), &whole[..whole.len() / 2]).unwrap();
-    here.says(TRAIN, &["cam", "network.weights=cut.safetensors", "run.out=b"], 1, &["cut.safetensors"]);
+    here.says(
+        TRAIN,
+        &["cam", "network.weights=cut.safetensors", "run.out=b"],
+        1,
+        &["cut.safetensors"],
+    );
     here.says(INFER, &["sem-seg", "run.irn_model=out/cam.onnx"], 1, &["cam.onnx", "hint:"]);
     here.says(INFER, &["cam", "data.classes=[one,two]"], 1, &["classes", "hint:"]);
     here.says(TRAIN, &["cam", "cam.train.epochs=3"], 1, &["other settings", "--force"]);

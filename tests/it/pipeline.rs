@@ -20,7 +20,8 @@ fn everything_comes_out_and_stays() {
         let summary: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(summary["images"], 4, "{what}");
     }
-    let names = fs_err::read_to_string(here.path("data/ImageSets/Segmentation/trainval.txt")).unwrap();
+    let names =
+        fs_err::read_to_string(here.path("data/ImageSets/Segmentation/trainval.txt")).unwrap();
     for name in names.split_whitespace() {
         let photo = image::open(here.path(&format!("data/JPEGImages/{name}.jpg"))).unwrap();
         let mask = image::open(out.join(format!("sem_seg/{name}.png"))).unwrap();

@@ -105,7 +105,8 @@ mod tests {
     #[test]
     fn the_gradient_goes_to_the_first_maximum() {
         let x = [1f32, 5.0, 5.0, 0.0, 2.0, 5.0, 3.0, 9.0, 4.0, 4.0, 4.0, 4.0];
-        let x = candle_core::Var::from_vec(x.to_vec(), (1, 1, 3, 4), &candle_core::Device::Cpu).unwrap();
+        let x = candle_core::Var::from_vec(x.to_vec(), (1, 1, 3, 4), &candle_core::Device::Cpu)
+            .unwrap();
         let weights = Tensor::new(&[[[[1f32, 10.0], [100.0, 1000.0]]]], x.device()).unwrap();
         let loss = (max_pool(&x).unwrap() * weights).unwrap().sum_all().unwrap();
         let dx = loss.backward().unwrap().get(&x).unwrap().flatten_all().unwrap();

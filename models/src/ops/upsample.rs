@@ -60,7 +60,8 @@ impl CustomOp1 for Upsample {
                 }
             }
             for (y, tap) in y.chunks_exact_mut(columns.len()).zip(&rows) {
-                let (low, high) = (&wide[tap.low * columns.len()..], &wide[tap.high * columns.len()..]);
+                let (low, high) =
+                    (&wide[tap.low * columns.len()..], &wide[tap.high * columns.len()..]);
                 for ((y, low), high) in y.iter_mut().zip(low).zip(high) {
                     *y = low * (1.0 - tap.share) + high * tap.share;
                 }

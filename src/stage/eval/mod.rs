@@ -53,7 +53,8 @@ pub fn run(context: &Context, set: &Dataset, what: What) -> Result<(Summary, Out
     };
     if outcome.done == 0 {
         let first = outcome.skipped.iter().next();
-        let reason = first.map_or("the list is empty".into(), |(name, why)| format!("{name}: {why}"));
+        let reason =
+            first.map_or("the list is empty".into(), |(name, why)| format!("{name}: {why}"));
         return Err(anyhow!("nothing to evaluate ({reason})"))
             .hint("data.eval_list names images that have ground truth and results");
     }

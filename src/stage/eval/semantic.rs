@@ -51,8 +51,10 @@ pub fn evaluate(context: &Context, set: &Dataset, what: What) -> Result<(Summary
     })?;
     let chosen = chosen(context)?;
     let scores = total.cut(labels).scores(context.config.run.compat);
-    let names = std::iter::once("background").chain(context.config.data.classes.iter().map(String::as_str));
-    let rows = names.zip(&scores.iou).map(|(class, iou)| Row { class: class.into(), values: vec![*iou] });
+    let names =
+        std::iter::once("background").chain(context.config.data.classes.iter().map(String::as_str));
+    let rows =
+        names.zip(&scores.iou).map(|(class, iou)| Row { class: class.into(), values: vec![*iou] });
     let sweep = if swept { sweep.finish() } else { Vec::new() };
     let mut notes = Vec::new();
     if what == What::IrLabel && outcome.done > 0 {
@@ -100,12 +102,7 @@ fn chosen(context: &Context) -> Result<Vec<usize>> {
     Ok(chosen)
 }
 
-fn judge(
-    context: &Context,
-    item: &Item,
-    what: What,
-    thresholds: &[f32],
-) -> Result<Judged> {
+fn judge(context: &Context, item: &Item, what: What, thresholds: &[f32]) -> Result<Judged> {
     let mut truth = read_label(&item.semantic_mask_path()).context("no ground truth")?;
     let mut confusion = Confusion::default();
     let mut sweep = Sweep::new(thresholds)?;

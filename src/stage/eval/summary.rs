@@ -39,8 +39,9 @@ pub struct Summary {
 impl Summary {
     /// A table for people, percentages.
     pub fn table(&self) -> String {
-        let percent =
-            |value: &Option<f64>| value.map_or("     -".into(), |value| format!("{:6.1}", 100.0 * value));
+        let percent = |value: &Option<f64>| {
+            value.map_or("     -".into(), |value| format!("{:6.1}", 100.0 * value))
+        };
         let width = self.rows.iter().map(|row| row.class.len()).max().unwrap_or(0).max(8);
         let mut text = format!("\n{} on {} images\n{:width$}", self.what, self.images, "class");
         for column in &self.columns {
@@ -48,7 +49,9 @@ impl Summary {
         }
         text.push('\n');
         let mean = Row { class: "mean".into(), values: self.means.clone() };
-        for row in self.rows.iter().filter(|row| row.values.iter().any(Option::is_some)).chain([&mean]) {
+        for row in
+            self.rows.iter().filter(|row| row.values.iter().any(Option::is_some)).chain([&mean])
+        {
             let _ = write!(text, "{:width$}", row.class);
             for value in &row.values {
                 let _ = write!(text, " {}", percent(value));

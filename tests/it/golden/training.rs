@@ -63,7 +63,8 @@ fn optimizer(case: &Case) -> Result<()> {
     let max_step = case.params()["max_step"].as_u64().context("max_step")? as usize;
     let momentum = number(case, "weight_decay_argument")?;
     let mut optimizer = PolySgd::new(groups, momentum, 0.9, max_step);
-    let row = |name: &str, i: usize| Ok::<_, anyhow::Error>(case.f32(name)?.index_axis_move(Axis(0), i));
+    let row =
+        |name: &str, i: usize| Ok::<_, anyhow::Error>(case.f32(name)?.index_axis_move(Axis(0), i));
     for i in 0..steps {
         let linear = |p: &Var, name: &str| -> Result<Tensor> {
             Ok((p.as_tensor() * tensor(&row(name, i)?)?)?.sum_all()?)
@@ -200,7 +201,8 @@ fn cam_training(case: &Case) -> Result<()> {
     let (max_step, weight_decay, momentum) = steps_of(case)?;
     let rate = number(case, "lr")?;
     ensure!((number(case, "classifier_lr")? / rate - 10.0).abs() < 1e-9, "ten times the rate");
-    let mut optimizer = PolySgd::new(cam::groups(&net, rate, weight_decay), momentum, 0.9, max_step);
+    let mut optimizer =
+        PolySgd::new(cam::groups(&net, rate, weight_decay), momentum, 0.9, max_step);
     let (image, label) = (tensor(&case.f32("in.x")?)?, tensor(&case.f32("in.label")?)?);
     let (losses, logits) = (case.f32("out.losses")?, case.f32("out.logits_each_step")?);
     for step in 0..losses.len() {
