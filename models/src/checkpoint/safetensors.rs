@@ -70,7 +70,9 @@ pub fn read(bytes: &[u8]) -> Result<Loaded> {
     let mut tensors = BTreeMap::new();
     for (name, view) in SafeTensors::deserialize(bytes)?.tensors() {
         let tensor = convert(&view).with_context(|| format!("tensor {name}"))?;
-        if let (Some(tensor), Some(name)) = (tensor, names::ours(&name)) {
+        // Our own files hold what we put there (momentum besides parameters); others' names are mapped.
+        let name = if metadata.is_some() { Some(name.to_string()) } else { names::ours(&name) };
+        if let (Some(tensor), Some(name)) = (tensor, name) {
             tensors.insert(name, tensor);
         }
     }
