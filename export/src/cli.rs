@@ -82,7 +82,7 @@ struct Common {
     /// Settings file; of it `onnx` and `run.threads` are read.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Settings: onnx.tolerance=1e-4, onnx.sizes=[[batch,height,width],...], run.threads=2.
+    /// Settings: `onnx.tolerance=1e-4`, `onnx.sizes=[[batch,height,width],...]`, `run.threads=2`.
     #[arg(value_name = "KEY=VALUE")]
     overrides: Vec<String>,
 }

@@ -6,34 +6,11 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::{Device, Tensor};
 use irn_models::error::Hint;
+use irn_models::voc::VOC_CLASSES;
 use irn_models::{Backbone, CamNet, IrNet, Weights};
 
 use crate::export::{export_cam, export_irn, weights_sha256};
 use crate::info::{ModelInfo, NetworkKind};
-
-/// The classes of PASCAL VOC, in upstream's order.
-pub const VOC_CLASSES: [&str; 20] = [
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
-];
 
 /// A network ready to be exported or compared.
 #[expect(clippy::large_enum_variant, reason = "one or two a process; a box would gain nothing")]

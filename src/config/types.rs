@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use irn_models::voc::VOC_CLASSES;
 use serde::{Deserialize, Serialize};
 
-use crate::data::dataset::VOC_CLASSES;
 use crate::data::normalise::Normalisation;
 use crate::data::photo::ExifRule;
 use crate::label::crf::CrfSettings;

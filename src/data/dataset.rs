@@ -10,30 +10,6 @@ use super::image_labels::ImageLabels;
 use super::problems::{Problem, Problems};
 use crate::Hint;
 
-/// The classes of PASCAL VOC, in the order of its label values 1..=20.
-pub const VOC_CLASSES: [&str; 20] = [
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
-];
-
 const PHOTO_FOLDER: &str = "JPEGImages";
 const SUFFIXES: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff"];
 
@@ -123,11 +99,6 @@ impl Dataset {
         let shows_any = |item: &&Item| item.classes.as_ref().is_some_and(|c| !c.is_empty());
         self.items.iter().filter(shows_any)
     }
-}
-
-/// The VOC class names as a data set wants them.
-pub fn voc_classes() -> Vec<String> {
-    VOC_CLASSES.map(String::from).to_vec()
 }
 
 fn ensure_some(items: &[Item], list: &Path, missing: usize) -> Result<()> {

@@ -7,7 +7,6 @@ pub mod augment;
 pub mod crop;
 pub mod dataset;
 pub mod demo;
-pub mod ground_truth;
 pub mod image_labels;
 pub mod normalise;
 pub mod npy;

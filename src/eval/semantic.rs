@@ -2,7 +2,7 @@
 //! on background (`eval_sem_seg.py`; the counting is chainercv's).
 
 use anyhow::{Result, ensure};
-use ndarray::{Array2, ArrayView2, ArrayView3, Zip, s};
+use ndarray::{Array2, ArrayView2, Zip, s};
 use serde::Serialize;
 
 /// A pixel of a label image as ground truth: what counts, and what is ignored.
@@ -180,23 +180,6 @@ pub(super) fn mean(values: &[Option<f64>]) -> Option<f64> {
 
 fn predicted(label: u8) -> usize {
     if label == 255 { 0 } else { usize::from(label) }
-}
-
-/// The label image `[h, w]` of score maps `[K, h, w]` of the classes `keys`: the class of the largest score
-/// plus 1, or 0 where no score is above `threshold`. The first of equal scores wins; NaN never does.
-pub fn labels_at(scores: ArrayView3<f32>, keys: &[usize], threshold: f32) -> Array2<u8> {
-    let (_, height, width) = scores.dim();
-    let mut labels = Array2::zeros((height, width));
-    let mut best = Array2::from_elem((height, width), threshold);
-    for (map, &key) in scores.outer_iter().zip(keys) {
-        let label = u8::try_from(key + 1).unwrap_or(255);
-        Zip::from(&mut labels).and(&mut best).and(map).for_each(|held, best, &score| {
-            if score > *best {
-                (*held, *best) = (label, score);
-            }
-        });
-    }
-    labels
 }
 
 #[cfg(test)]

@@ -106,8 +106,8 @@ fn best_of(scores: ArrayView3<f32>, keys: &[usize]) -> (Array2<f32>, Array2<usiz
 mod tests {
     use ndarray::Array3;
 
-    use super::super::semantic::labels_at;
     use super::*;
+    use crate::label::semantic::label_of;
 
     /// Scores on a coarse grid, so that ties and scores equal to a threshold occur.
     fn scene(seed: usize) -> (Array3<f32>, Vec<usize>, Array2<u8>) {
@@ -133,7 +133,7 @@ mod tests {
             let mut expected = Confusion::new(6);
             for seed in 0..6 {
                 let (scores, keys, truth) = scene(seed);
-                let labels = labels_at(scores.view(), &keys, threshold);
+                let labels = label_of(scores.view(), &keys, threshold);
                 expected.add(labels.view(), truth.view()).unwrap();
             }
             assert_eq!(matrix, expected, "threshold {threshold}");

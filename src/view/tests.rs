@@ -4,33 +4,11 @@
 use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 
+use irn_models::voc::VOC_CLASSES;
 use ndarray::{Array2, Array3, Axis, s, stack};
 
 use super::report::{Chart, Panel, Report, ReportImage, Scores, Series, Timing};
 use super::*;
-
-const VOC_NAMES: [&str; 20] = [
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
-];
 
 /// A photo with its two ground-truth maps.
 struct Scene {
@@ -149,7 +127,7 @@ fn pictures(scene: &Scene) -> (Vec<(&'static str, Picture)>, Vec<usize>, Vec<f32
         ("boundary", heat::boundary(&blurred(&canvas::edges(&scene.objects), 1), size)),
         ("displacement", field::displacement_with_wheel(&to_centres(&masks), size)),
         ("semantic", labels::semantic(&scene.photo, &decide(0.4, 0.4))),
-        ("instances", instances::instances(&scene.photo, &masks, &classes, &scores, &VOC_NAMES)),
+        ("instances", instances::instances(&scene.photo, &masks, &classes, &scores, &VOC_CLASSES)),
         ("true classes", labels::semantic(&scene.photo, &scene.label)),
         (
             "true instances",
@@ -157,7 +135,7 @@ fn pictures(scene: &Scene) -> (Vec<(&'static str, Picture)>, Vec<usize>, Vec<f32
                 &scene.photo,
                 &scene.objects,
                 &scene.label,
-                &VOC_NAMES,
+                &VOC_CLASSES,
             ),
         ),
     ];
@@ -267,7 +245,7 @@ fn a_set_of_photos_becomes_strips_and_a_page() {
         Some(root) => from_voc(Path::new(&root)),
         None => (0..5).map(drawn).collect(),
     };
-    let mut report = numbers(&VOC_NAMES);
+    let mut report = numbers(&VOC_CLASSES);
     for (index, scene) in scenes.iter().enumerate() {
         let (pictures, classes, scores) = pictures(scene);
         assert!(pictures.iter().all(|(_, picture)| picture.dim() == scene.photo.dim()));

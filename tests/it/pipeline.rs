@@ -85,7 +85,7 @@ fn an_interrupted_training_ends_with_the_same_bytes() {
         }
         let pid = child.id().to_string();
         // A training that is over already can't be interrupted; the count below tells.
-        drop(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap());
+        std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
         interruptions += usize::from(child.wait().unwrap().code() == Some(130));
     }
     here.ok(TRAIN, &["cam", epochs, "run.out=parts"]);

@@ -6,7 +6,9 @@ use ndarray::Array3;
 use tempfile::TempDir;
 
 use super::*;
+
 use crate::data::photo::write_rgb_png;
+use irn_models::voc::VOC_CLASSES;
 
 /// A data set with photos of these files names.
 fn folder_with(photos: &[&str]) -> TempDir {
@@ -25,7 +27,8 @@ fn load(folder: &Path, list: &str, labels: Option<&str>) -> Result<(Dataset, Pro
     let labels = labels.map(|name| fixtures.join(name));
     let n_classes =
         if labels.as_ref().is_some_and(|l| l.ends_with("labels_array.npy")) { 3 } else { 4 };
-    let classes: Vec<String> = voc_classes()[..n_classes].to_vec();
+    let classes: Vec<String> =
+        VOC_CLASSES[..n_classes].iter().map(|name| name.to_string()).collect();
     Dataset::voc(folder, &path, labels.as_deref(), &classes)
 }
 

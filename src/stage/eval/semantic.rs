@@ -8,9 +8,9 @@ use super::summary::{Row, Summary};
 use super::{Context, Outcome, What};
 use crate::data::dataset::{Dataset, Item};
 use crate::data::photo::read_label;
-use crate::eval::semantic::{Confusion, labels_at};
+use crate::eval::semantic::Confusion;
 use crate::eval::sweep::Sweep;
-use crate::label::semantic;
+use crate::label::semantic::{label_of, scores};
 use crate::overlap::overlapped;
 use crate::stage::{cam, ir_label, sem_seg};
 
@@ -111,7 +111,7 @@ fn judge(context: &Context, item: &Item, what: What, thresholds: &[f32]) -> Resu
         What::Cam => {
             let stored = cam::read(context, &item.name)?;
             let maps = stored.record.f32::<Ix3>("high_res")?;
-            let label = labels_at(maps.view(), &stored.keys, context.config.cam.eval_threshold);
+            let label = label_of(maps.view(), &stored.keys, context.config.cam.eval_threshold);
             confusion.add(label.view(), truth.view())?;
             sweep.add(maps.view(), &stored.keys, truth.view())?;
             true
@@ -125,7 +125,7 @@ fn judge(context: &Context, item: &Item, what: What, thresholds: &[f32]) -> Resu
         What::SemSeg | What::InsSeg => {
             let stored = sem_seg::read(context, &item.name)?;
             confusion.add(stored.label.view(), truth.view())?;
-            let scores = semantic::scores(stored.walked.view(), truth.dim());
+            let scores = scores(stored.walked.view(), truth.dim());
             sweep.add(scores.view(), &stored.keys, truth.view())?;
             true
         }

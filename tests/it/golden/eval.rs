@@ -3,9 +3,10 @@
 use anyhow::{Context, Result, bail, ensure};
 use irn::eval::instance::{InstanceEvaluator, Masks};
 use irn::eval::precision::Metric;
-use irn::eval::semantic::{Confusion, labels_at};
+use irn::eval::semantic::Confusion;
 use irn::eval::sweep::Sweep;
 use irn::eval::truth::voc_instances;
+use irn::label::semantic::label_of;
 use ndarray::{Array1, Array2, Array3};
 use serde_json::Value;
 
@@ -60,7 +61,7 @@ fn cams(case: &Case) -> Result<()> {
         let cam: Array3<f32> = shaped(case.f32(&format!("in.cam_{i}"))?)?;
         let keys = classes(case, &format!("in.keys_{i}"))?;
         let truth: Array2<i64> = shaped(case.i64(&format!("in.gt_{i}"))?)?;
-        confusion.add(labels_at(cam.view(), &keys, threshold).view(), truth.view())?;
+        confusion.add(label_of(cam.view(), &keys, threshold).view(), truth.view())?;
         sweep.add(cam.view(), &keys, truth.view())?;
     }
     let scores = confusion.scores(true);

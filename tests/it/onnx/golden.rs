@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, ensure};
 use irn::runtime::{CamModel, IrnModel, Padding, cam_pair, irn_pair};
-use irn_export::network::VOC_CLASSES;
 use irn_export::{ModelInfo, NetworkKind, export_cam, export_irn};
+use irn_models::voc::VOC_CLASSES;
 use ndarray::{Array4, ArrayBase, ArrayView4, Axis, Data, Dimension};
 
 use crate::golden::case::{Case, Index, shaped};
