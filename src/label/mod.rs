@@ -18,6 +18,7 @@ pub mod merge;
 mod product;
 pub mod random_walk;
 pub mod semantic;
+mod simd;
 
 pub use self::{
     instances::{Instances, instances},

@@ -5,39 +5,47 @@
 //! bilateral one on distance and colour. The numbers are those of upstream's `crf_inference_label`
 //! (pydensecrf). What depends only on the photo is built once and serves all label maps.
 
+mod blur;
+mod kernels;
 mod mean_field;
+mod order;
 mod permutohedral;
 mod relation;
 mod settings;
 mod simplex;
+mod softmax;
 mod vertex_table;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3};
-use rayon::prelude::*;
 
 use crate::Hint;
+use kernels::Kernel;
 use mean_field::{MeanField, Start};
-use permutohedral::{Lattice, slice_factor};
+use order::visiting_order;
+use permutohedral::Lattice;
+use simplex::{BLOCK, Lanes};
 
 pub use relation::relation_label;
 pub use settings::CrfSettings;
 
 /// Longest side of a photo; lattice coordinates stay exact up to here.
 const MAX_SIDE: usize = 65_535;
-/// Most pixels of a photo; six shares each must be numbered with 32 bits.
-const MAX_PIXELS: usize = 500_000_000;
+/// Most pixels of a photo; six vertices each must be numbered with 31 bits.
+const MAX_PIXELS: usize = 350_000_000;
 
 /// The field of one photo: both kernels with their normalisation.
 pub struct DenseCrf {
     settings: CrfSettings,
     size: (usize, usize),
+    /// The pixels in order of their visit; the lattices' points, by which all else here is ordered.
+    order: Vec<u32>,
     /// Features x, y.
     gaussian: Lattice<3>,
     /// Features x, y, red, green, blue.
     bilateral: Lattice<6>,
-    /// What each pixel would receive from both kernels if every pixel sent 1.
-    reach: Vec<f32>,
+    /// What each pixel would receive from both kernels if every pixel sent 1; by block.
+    reach: Vec<Lanes<f32>>,
 }
 
 impl DenseCrf {
@@ -57,24 +65,18 @@ impl DenseCrf {
         let too_large = || anyhow::anyhow!("{width} x {height} pixels are too many for the CRF");
         small.then_some(()).ok_or_else(too_large).hint("scale the photo down")?;
 
-        let at = |pixel: usize, deviation: f32| {
-            [(pixel % width) as f32 / deviation, (pixel / width) as f32 / deviation]
-        };
-        let photo = photo.as_standard_layout();
-        let bytes = photo.as_slice().expect("a standard layout is contiguous");
-        let bilateral_features = |pixel: usize| {
-            let [x, y] = at(pixel, settings.bilateral_xy);
-            let colour = |c: usize| f32::from(bytes[3 * pixel + c]) / settings.bilateral_rgb;
-            [x, y, colour(0), colour(1), colour(2)]
-        };
-        let count = height * width;
+        let order = visiting_order(photo);
         let (gaussian, bilateral) = rayon::join(
-            || normalised(count, |pixel| at(pixel, settings.gaussian_xy), settings.gaussian_weight),
-            || normalised(count, bilateral_features, settings.bilateral_weight),
+            || Kernel::gaussian((height, width), &order, settings),
+            || Kernel::bilateral(photo, &order, settings),
         );
-        let reach = bilateral.1.iter().zip(&gaussian.1).map(|(b, g)| b + g).collect();
-        let (gaussian, bilateral) = (gaussian.0, bilateral.0);
-        Ok(Self { settings: settings.clone(), size: (height, width), gaussian, bilateral, reach })
+        let (gaussian, bilateral) = (gaussian?, bilateral?);
+        let mut reach = bilateral.reach;
+        let sums = reach.as_flattened_mut().iter_mut().zip(gaussian.reach.as_flattened());
+        sums.for_each(|(sum, near)| *sum += near);
+        let (gaussian, bilateral) = (gaussian.lattice, bilateral.lattice);
+        let (settings, size) = (settings.clone(), (height, width));
+        Ok(Self { settings, size, order, gaussian, bilateral, reach })
     }
 
     /// Height and width of the photo.
@@ -130,42 +132,21 @@ impl DenseCrf {
     fn start(&self, label_maps: &[ArrayView2<u8>], n_labels: usize) -> Result<Start> {
         ensure!((1..=256).contains(&n_labels), "the CRF takes 1 to 256 labels, not {n_labels}");
         let runs = label_maps.len();
-        let mut labels = vec![0; self.reach.len() * runs];
+        let mut labels = vec![[0; BLOCK]; self.reach.len() * runs];
         for (run, map) in label_maps.iter().enumerate() {
             let (size, photo) = (map.dim(), self.size);
             ensure!(size == photo, "a label map of {size:?} for a photo of {photo:?} pixels");
-            for (label, &value) in labels.iter_mut().skip(run).step_by(runs).zip(map) {
-                let known = usize::from(value) < n_labels;
-                ensure!(known, "label {value} in a map of {n_labels} labels (0 to n - 1)");
-                *label = value;
+            let unknown = map.iter().find(|value| usize::from(**value) >= n_labels);
+            if let Some(label) = unknown {
+                bail!("label {label} in a map of {n_labels} labels (0 to n - 1)");
+            }
+            for (place, &pixel) in self.order.iter().enumerate() {
+                let (y, x) = (pixel as usize / size.1, pixel as usize % size.1);
+                labels[place / BLOCK * runs + run][place % BLOCK] = map[[y, x]];
             }
         }
         Ok(Start { labels, runs, classes: n_labels - 1 })
     }
-}
-
-/// A lattice that filters with `weight` times the symmetrically normalised kernel, and what each point
-/// then receives if all send 1. Normalisation and weight become part of the lattice's own weights.
-fn normalised<const D: usize, const V: usize>(
-    count: usize,
-    feature_of: impl Fn(usize) -> [f32; D] + Sync,
-    weight: f32,
-) -> (Lattice<V>, Vec<f32>) {
-    let mut lattice = Lattice::new(count, feature_of);
-    let factor = slice_factor(D);
-    let sums = filter_ones(&lattice);
-    let root = |sum: f32| (1.0 / (f64::from(sum * factor) + 1e-20).sqrt()) as f32;
-    let norms: Vec<f32> = sums.into_iter().map(root).collect();
-    let output: Vec<f32> = norms.iter().map(|norm| norm * factor * weight).collect();
-    lattice.scale(&norms, &output);
-    let reach = filter_ones(&lattice);
-    (lattice, reach)
-}
-
-fn filter_ones<const V: usize>(lattice: &Lattice<V>) -> Vec<f32> {
-    let mut values = lattice.values(1);
-    lattice.filter(&vec![[1.0f32]; lattice.points()], &mut values);
-    (0..lattice.points()).into_par_iter().map(|point| lattice.slice(&values, point, 0)[0]).collect()
 }
 
 #[cfg(test)]

@@ -3,129 +3,184 @@
 //! points read the result back. Approximates a Gaussian filter of standard deviation 1 among `N` points
 //! in time linear in `N`.
 //!
-//! Values lie vertex by vertex with their channels side by side, in groups of `L` lanes, so that every
-//! inner loop is over a fixed-size array. The splat gathers (each vertex sums over its own points, in
-//! order) instead of scattering: all three passes run in parallel and give the same sums on any number
-//! of threads.
+//! Corner `r` of a simplex is never a vertex that is another corner of any simplex (`r` is what is left
+//! of its coordinates modulo `V`). So the vertices fall into `V` kinds, which are numbered, looked up
+//! and splatted onto one by one: in parallel, within the cache, and in the same order of summation on
+//! any number of threads.
 
 use rayon::prelude::*;
 
-use super::simplex::{Simplex, blur_step, enclosing_simplex, feature_scales};
-use super::vertex_table::VertexTable;
+use super::blur::Chains;
+use super::simplex::{BLOCK, Grid, Lanes, Simplices};
+use super::vertex_table::{Key, NONE, VertexTable};
+use crate::label::simd::{Work, widest};
 
-/// Points whose vertices one task numbers by itself; fixed, so that nothing depends on the threads.
-const POINTS_PER_STRIP: usize = 1 << 14;
-/// Vertices that one task splats or blurs.
-const VERTICES_PER_TASK: usize = 4096;
+/// Blocks of points that one task encloses in simplices.
+const BLOCKS_PER_TASK: usize = 32;
 
-/// One end of a splat or slice, and the weight of its share.
-#[derive(Clone, Copy, Default)]
-struct Share {
-    /// The vertex (of a point's share) or the point (of a vertex's share).
-    index: u32,
-    weight: f32,
+/// Kinds of vertices that one task splats onto: sums of several at a time overlap.
+const KINDS_PER_TASK: usize = 3;
+
+/// The corners of the simplices around the points of a block, and the weights of their shares.
+struct Block<const V: usize> {
+    vertices: [Lanes<u32>; V],
+    weights: [Lanes<f32>; V],
 }
 
 /// A lattice of simplices with `V` corners around a fixed set of points.
 pub struct Lattice<const V: usize> {
-    /// By point: its corners.
-    corners: Vec<[Share; V]>,
-    /// The points around all vertices, vertex by vertex.
-    points: Vec<Share>,
-    /// Where each vertex's part of `points` begins; one more than vertices.
-    starts: Vec<u32>,
-    /// By axis, by vertex: both neighbours; the number of vertices stands for a missing one.
-    neighbours: Vec<Vec<[u32; 2]>>,
+    blocks: Vec<Block<V>>,
+    /// Number of vertices of each kind; they are numbered kind by kind.
+    kinds: [usize; V],
+    /// Neighbours along each axis.
+    axes: Vec<Chains>,
+    /// Factor of all that leaves the lattice.
+    gain: f32,
 }
 
-/// Two buffers of lattice values that a filter alternates between.
+/// Values of vertices, by vertex, by group of channels.
 pub struct LatticeValues<const L: usize> {
-    /// By vertex, by group of channels; one vertex more, always zero, is the missing neighbour.
-    current: Vec<[f32; L]>,
-    next: Vec<[f32; L]>,
+    values: Vec<[f32; L]>,
     groups: usize,
 }
 
 impl<const V: usize> Lattice<V> {
-    /// The lattice of `count` points with the `D` = `V` - 1 features that `feature_of` gives.
+    /// The lattice of `count` points. `fill` gets the number of a block's first point and writes the `D`
+    /// = `V` - 1 features of its points; the last block's lanes beyond `count` too, with those of any
+    /// point.
     ///
-    /// `count * V` must be below 2^32, and the features small enough for a packed key.
+    /// `count * V` must be below 2^31.
     pub fn new<const D: usize>(
         count: usize,
-        feature_of: impl Fn(usize) -> [f32; D] + Sync,
+        grid: &Grid<D>,
+        fill: impl Fn(usize, &mut [Lanes<f32>; D]) + Sync,
     ) -> Self {
-        let mut corners = vec![[Share::default(); V]; count];
-        let scales = feature_scales::<D>();
-        let strips: Vec<VertexTable> = corners
-            .par_chunks_mut(POINTS_PER_STRIP)
-            .enumerate()
-            .map(|(strip, corners)| {
-                let first = strip * POINTS_PER_STRIP;
-                number_strip(corners, |i| enclosing_simplex(&feature_of(first + i), &scales))
+        let mut simplices = vec![Simplices::<V>::empty(); count.div_ceil(BLOCK)];
+        let tasks = simplices.par_chunks_mut(BLOCKS_PER_TASK).enumerate();
+        tasks.for_each(|(task, simplices)| {
+            widest(Enclose { grid, first: task * BLOCKS_PER_TASK * BLOCK, fill: &fill, simplices });
+        });
+        if grid.narrow {
+            Self::of_keys::<D, u32>(count, grid, simplices)
+        } else {
+            Self::of_keys::<D, u64>(count, grid, simplices)
+        }
+    }
+
+    fn of_keys<const D: usize, K: Key>(
+        count: usize,
+        grid: &Grid<D>,
+        simplices: Vec<Simplices<V>>,
+    ) -> Self {
+        let (tables, numbers): (Vec<VertexTable<K>>, Vec<_>) = (0..V)
+            .into_par_iter()
+            .map(|kind| {
+                widest(Number { simplices: &simplices, kind, key: std::marker::PhantomData })
             })
-            .collect();
-        let table = merge_strips(&mut corners, strips);
-        let vertices = table.keys().len();
-        let (neighbours, (points, starts)) =
-            rayon::join(|| neighbours::<V>(&table), || points_by_vertex(&corners, vertices));
-        Self { corners, points, starts, neighbours }
+            .unzip();
+        let kinds: [usize; V] = std::array::from_fn(|kind| tables[kind].keys().len());
+        let blocks = blocks(&simplices, &numbers, &firsts(&kinds), count);
+        drop((simplices, numbers));
+        let chains = |axis| Chains::new(&widest(Neighbours { tables: &tables, grid, axis }));
+        let axes = (0..V).into_par_iter().map(chains).collect();
+        Self { blocks, kinds, axes, gain: 1.0 }
     }
 
-    /// Number of points.
-    pub fn points(&self) -> usize {
-        self.corners.len()
+    /// Number of blocks of points.
+    pub fn blocks(&self) -> usize {
+        self.blocks.len()
     }
 
-    fn vertices(&self) -> usize {
-        self.starts.len() - 1
-    }
-
-    /// Buffers for values of `groups * L` channels.
+    /// Buffer for values of `groups * L` channels.
     pub fn values<const L: usize>(&self, groups: usize) -> LatticeValues<L> {
-        let zeros = vec![[0.0; L]; (self.vertices() + 1) * groups];
-        LatticeValues { current: zeros.clone(), next: zeros, groups }
+        let vertices = self.kinds.iter().sum::<usize>();
+        LatticeValues { values: vec![[0.0; L]; vertices * groups], groups }
     }
 
-    /// Multiplies point `i`'s part by `input[i]` where it enters and by `output[i]` where it leaves.
-    pub fn scale(&mut self, input: &[f32], output: &[f32]) {
-        let shares = self.points.par_iter_mut().with_min_len(VERTICES_PER_TASK);
-        shares.for_each(|share| share.weight *= input[share.index as usize]);
-        let corners = self.corners.par_iter_mut().zip(output).with_min_len(VERTICES_PER_TASK);
-        corners.for_each(|(shares, factor)| {
-            shares.iter_mut().for_each(|share| share.weight *= factor);
+    /// Multiplies point `i`'s part by `factors[i]` where it enters and where it leaves, and all that
+    /// leaves by `gain`.
+    pub fn scale(&mut self, factors: &[f32], gain: f32) {
+        self.gain *= gain;
+        let blocks = self.blocks.par_iter_mut().zip(factors.par_chunks(BLOCK));
+        blocks.with_min_len(BLOCKS_PER_TASK).for_each(|(block, factors)| {
+            for weights in &mut block.weights {
+                weights.iter_mut().zip(factors).for_each(|(weight, factor)| *weight *= factor);
+            }
         });
     }
 
     /// Splats `input` (by point, by group) and blurs it along all axes.
     pub fn filter<const L: usize>(&self, input: &[[f32; L]], values: &mut LatticeValues<L>) {
         self.splat(input, values);
-        for neighbours in &self.neighbours {
-            blur(neighbours, values);
-        }
+        self.axes.iter().for_each(|axis| axis.blur(&mut values.values, values.groups));
     }
 
     fn splat<const L: usize>(&self, input: &[[f32; L]], values: &mut LatticeValues<L>) {
-        let (groups, vertices) = (values.groups, self.vertices());
-        let tasks = values.current[..vertices * groups].par_chunks_mut(VERTICES_PER_TASK * groups);
-        tasks.enumerate().for_each(|(task, chunk)| {
-            let starts = &self.starts[task * VERTICES_PER_TASK..];
-            for (sums, range) in chunk.chunks_exact_mut(groups).zip(starts.windows(2)) {
-                let shares = &self.points[range[0] as usize..range[1] as usize];
-                for (group, sum) in sums.iter_mut().enumerate() {
-                    *sum = weighted_sum(shares, input, groups, group);
-                }
+        let (mut rest, groups) = (&mut values.values[..], values.groups);
+        let mut parts = Vec::with_capacity(V);
+        for vertices in self.kinds {
+            let (part, others) = rest.split_at_mut(vertices * groups);
+            parts.push(part);
+            rest = others;
+        }
+        let (tasks, []) = parts.as_chunks_mut::<KINDS_PER_TASK>() else {
+            unreachable!("simplices have 3 or 6 corners");
+        };
+        tasks.par_iter_mut().enumerate().for_each(|(task, parts)| {
+            parts.iter_mut().for_each(|sums| sums.fill([0.0; L]));
+            for group in 0..groups {
+                self.splat_group(task * KINDS_PER_TASK, (group, groups), input, parts);
             }
         });
     }
 
-    /// What `point` reads back of `group`, without the factor that [`slice_factor`] gives.
+    /// Splats one group of channels onto the vertices of some kinds, from `first` on.
+    fn splat_group<const L: usize>(
+        &self,
+        first: usize,
+        (group, groups): (usize, usize),
+        input: &[[f32; L]],
+        parts: &mut [&mut [[f32; L]]; KINDS_PER_TASK],
+    ) {
+        let firsts = firsts(&self.kinds);
+        for (block, input) in self.blocks.iter().zip(input.chunks_exact(BLOCK * groups)) {
+            for point in 0..BLOCK {
+                let value = input[point * groups + group];
+                for (part, sums) in parts.iter_mut().enumerate() {
+                    let kind = first + part;
+                    let vertex = block.vertices[kind][point] - firsts[kind];
+                    let sum = &mut sums[vertex as usize * groups + group];
+                    for lane in 0..L {
+                        sum[lane] += block.weights[kind][point] * value[lane];
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds to `sums` what the points of block number `block` read back of `group`.
+    #[inline(always)]
     pub fn slice<const L: usize>(
         &self,
         values: &LatticeValues<L>,
-        point: usize,
+        block: usize,
         group: usize,
-    ) -> [f32; L] {
-        weighted_sum(&self.corners[point], &values.current, values.groups, group)
+        sums: &mut [[f32; L]; BLOCK],
+    ) {
+        let Block { vertices, weights } = &self.blocks[block];
+        for (point, sum) in sums.iter_mut().enumerate() {
+            let mut read = [0.0; L];
+            for kind in 0..V {
+                let vertex = vertices[kind][point] as usize;
+                let value = &values.values[vertex * values.groups + group];
+                for lane in 0..L {
+                    read[lane] += weights[kind][point] * value[lane];
+                }
+            }
+            for lane in 0..L {
+                sum[lane] += self.gain * read[lane];
+            }
+        }
     }
 }
 
@@ -134,121 +189,179 @@ pub fn slice_factor(dimensions: usize) -> f32 {
     1.0 / (1.0 + 0.5f32.powi(dimensions as i32))
 }
 
-#[inline(always)]
-fn weighted_sum<const L: usize>(
-    shares: &[Share],
-    values: &[[f32; L]],
-    groups: usize,
-    group: usize,
-) -> [f32; L] {
-    let mut sum = [0.0; L];
-    for share in shares {
-        let value = &values[share.index as usize * groups + group];
-        for lane in 0..L {
-            sum[lane] += share.weight * value[lane];
+/// Number of the first vertex of each kind.
+fn firsts<const V: usize>(kinds: &[usize; V]) -> [u32; V] {
+    std::array::from_fn(|kind| kinds[..kind].iter().sum::<usize>() as u32)
+}
+
+/// A task of finding simplices.
+struct Enclose<'a, const D: usize, const V: usize, F> {
+    grid: &'a Grid<D>,
+    first: usize,
+    fill: &'a F,
+    simplices: &'a mut [Simplices<V>],
+}
+
+impl<const D: usize, const V: usize, F> Work for Enclose<'_, D, V, F>
+where
+    F: Fn(usize, &mut [Lanes<f32>; D]),
+{
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let mut features = [[0.0; BLOCK]; D];
+        for (block, simplices) in self.simplices.iter_mut().enumerate() {
+            (self.fill)(self.first + block * BLOCK, &mut features);
+            self.grid.enclose(&features, simplices);
         }
     }
-    sum
 }
 
-fn blur<const L: usize>(neighbours: &[[u32; 2]], values: &mut LatticeValues<L>) {
-    let (groups, vertices) = (values.groups, neighbours.len());
-    let old = &values.current;
-    let tasks = values.next[..vertices * groups].par_chunks_mut(VERTICES_PER_TASK * groups);
-    tasks.enumerate().for_each(|(task, chunk)| {
-        let first = task * VERTICES_PER_TASK;
-        let centres = old[first * groups..].chunks_exact(groups);
-        let vertices = chunk.chunks_exact_mut(groups).zip(centres).zip(&neighbours[first..]);
-        for ((new, centre), &[left, right]) in vertices {
-            let (left, right) = (left as usize * groups, right as usize * groups);
-            for group in 0..groups {
-                let (left, right) = (&old[left + group], &old[right + group]);
-                for lane in 0..L {
-                    new[group][lane] = centre[group][lane] + 0.5 * (left[lane] + right[lane]);
-                }
-            }
-        }
-    });
-    std::mem::swap(&mut values.current, &mut values.next);
+/// Numbers the vertices that are corner `kind`, and gives every point's.
+struct Number<'a, const V: usize, K> {
+    simplices: &'a [Simplices<V>],
+    kind: usize,
+    key: std::marker::PhantomData<K>,
 }
 
-/// Fills in the corners of one strip of points, with numbers of the table it returns.
-fn number_strip<const V: usize>(
-    corners: &mut [[Share; V]],
-    simplex_of: impl Fn(usize) -> Simplex<V>,
-) -> VertexTable {
-    let mut table = VertexTable::with_capacity(corners.len());
-    let (mut last_keys, mut last) = ([0; V], [Share::default(); V]);
-    for (i, corners) in corners.iter_mut().enumerate() {
-        let simplex = simplex_of(i);
-        for r in 0..V {
-            // Neighbouring points share many corners. No vertex has the key 0.
-            if simplex.keys[r] != last_keys[r] {
-                last[r].index = table.find_or_add(simplex.keys[r]);
+impl<const V: usize, K: Key> Work for Number<'_, V, K> {
+    type Out = (VertexTable<K>, Vec<u32>);
+
+    #[inline(always)]
+    fn run(self) -> Self::Out {
+        let points = self.simplices.len() * BLOCK;
+        let mut table = VertexTable::with_capacity(points / 4);
+        let mut numbers = Vec::with_capacity(points);
+        for simplices in self.simplices {
+            for &key in &simplices.keys[self.kind] {
+                numbers.push(table.find_or_add(K::of(key)));
             }
-            last[r].weight = simplex.weights[r];
         }
-        last_keys = simplex.keys;
-        *corners = last;
+        (table, numbers)
     }
-    table
 }
 
-/// Makes one table of the strips' tables and renumbers the corners accordingly.
-fn merge_strips<const V: usize>(
-    corners: &mut [[Share; V]],
-    strips: Vec<VertexTable>,
-) -> VertexTable {
-    let mut strips = strips.into_iter();
-    // The first strip's numbers stay as they are.
-    let mut table = strips.next().unwrap_or_else(|| VertexTable::with_capacity(0));
-    let renumbered: Vec<Vec<u32>> = strips
-        .map(|strip| strip.keys().iter().map(|&key| table.find_or_add(key)).collect())
-        .collect();
-    let others = corners.par_chunks_mut(POINTS_PER_STRIP).skip(1).zip(renumbered);
-    others.for_each(|(corners, numbers)| {
-        let shares = corners.as_flattened_mut().iter_mut();
-        shares.for_each(|share| share.index = numbers[share.index as usize]);
-    });
-    table
-}
-
-/// Both blur neighbours of every vertex along every axis.
-fn neighbours<const V: usize>(table: &VertexTable) -> Vec<Vec<[u32; 2]>> {
-    let missing = table.keys().len() as u32;
-    let along = |axis: usize| {
-        let step = blur_step(axis, V - 1);
-        let mut pairs = vec![[missing; 2]; table.keys().len()];
-        table.find_shifted(step, |vertex, first| {
-            pairs[vertex as usize][0] = first;
-            pairs[first as usize][1] = vertex;
+fn blocks<const V: usize>(
+    simplices: &[Simplices<V>],
+    numbers: &[Vec<u32>],
+    firsts: &[u32; V],
+    count: usize,
+) -> Vec<Block<V>> {
+    let block = |(index, simplices): (usize, &Simplices<V>)| {
+        let numbers = |kind: usize| &numbers[kind][index * BLOCK..][..BLOCK];
+        let vertices = std::array::from_fn(|kind| {
+            std::array::from_fn(|lane| firsts[kind] + numbers(kind)[lane])
         });
-        pairs
+        let mut weights = simplices.weights;
+        let used = (count - index * BLOCK).min(BLOCK);
+        weights.iter_mut().for_each(|weights| weights[used..].fill(0.0));
+        Block { vertices, weights }
     };
-    (0..V).into_par_iter().map(along).collect()
+    simplices.par_iter().enumerate().with_min_len(BLOCKS_PER_TASK).map(block).collect()
 }
 
-/// Turns "corners by point" round: points by vertex, in ascending order, and where each vertex begins.
-fn points_by_vertex<const V: usize>(
-    corners: &[[Share; V]],
-    vertices: usize,
-) -> (Vec<Share>, Vec<u32>) {
-    let mut starts = vec![0u32; vertices + 2];
-    for share in corners.as_flattened() {
-        starts[share.index as usize + 2] += 1;
+/// The next neighbour of every vertex along `axis`, or [`NONE`].
+struct Neighbours<'a, const D: usize, K> {
+    tables: &'a [VertexTable<K>],
+    grid: &'a Grid<D>,
+    axis: usize,
+}
+
+impl<const D: usize, K: Key> Work for Neighbours<'_, D, K> {
+    type Out = Vec<u32>;
+
+    #[inline(always)]
+    fn run(self) -> Vec<u32> {
+        let counts: Vec<usize> = self.tables.iter().map(|table| table.keys().len()).collect();
+        let mut next = Vec::with_capacity(counts.iter().sum());
+        for kind in 0..=D {
+            let other = if kind == 0 { D } else { kind - 1 };
+            let first = counts[..other].iter().sum::<usize>() as u32;
+            let step = self.grid.blur_step(self.axis, kind);
+            for key in self.tables[kind].keys() {
+                let found = self.tables[other].find(key.plus(step));
+                next.push(if found == NONE { NONE } else { first + found });
+            }
+        }
+        next
     }
-    for vertex in 2..starts.len() {
-        starts[vertex] += starts[vertex - 1];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COUNT: usize = 300;
+
+    fn feature(point: usize, axis: usize) -> f32 {
+        ((point.min(COUNT - 1) * (37 + 11 * axis)) % 101) as f32 * 0.03
     }
-    // While filling, entry `vertex + 1` is where the vertex's next point goes; it ends as its end.
-    let mut points = vec![Share::default(); corners.len() * V];
-    for (point, corners) in corners.iter().enumerate() {
-        for share in corners {
-            let next = &mut starts[share.index as usize + 1];
-            points[*next as usize] = Share { index: point as u32, weight: share.weight };
-            *next += 1;
+
+    fn fill(first: usize, features: &mut [Lanes<f32>; 5]) {
+        for (axis, lanes) in features.iter_mut().enumerate() {
+            for (lane, value) in lanes.iter_mut().enumerate() {
+                *value = feature(first + lane, axis);
+            }
         }
     }
-    starts.pop();
-    (points, starts)
+
+    /// What the points read back of `groups` groups of 4 channels.
+    fn filtered(lattice: &Lattice<6>, groups: usize) -> Vec<Vec<[f32; 4]>> {
+        let value = |i: usize, lane: usize| ((i * 13 + lane * 5) % 23) as f32;
+        let count = lattice.blocks() * BLOCK * groups;
+        let input: Vec<[f32; 4]> =
+            (0..count).map(|i| std::array::from_fn(|lane| value(i / groups, lane))).collect();
+        let mut values = lattice.values(groups);
+        lattice.filter(&input, &mut values);
+        let read = |group| {
+            let mut out = vec![[0.0; 4]; lattice.blocks() * BLOCK];
+            for (block, sums) in out.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+                lattice.slice(&values, block, group, sums);
+            }
+            out
+        };
+        (0..groups).map(read).collect()
+    }
+
+    #[test]
+    fn wide_keys_make_the_same_lattice_as_narrow_ones() {
+        let mut grid = Grid::new(&[3.1; 5]).unwrap();
+        let narrow = filtered(&Lattice::new(COUNT, &grid, fill), 1);
+        assert!(std::mem::take(&mut grid.narrow));
+        assert_eq!(narrow, filtered(&Lattice::new(COUNT, &grid, fill), 1));
+    }
+
+    #[test]
+    fn groups_are_filtered_alike() {
+        let lattice = Lattice::new(COUNT, &Grid::new(&[3.1; 5]).unwrap(), fill);
+        let (one, three) = (filtered(&lattice, 1), filtered(&lattice, 3));
+        assert!(three.iter().all(|group| *group == one[0]));
+    }
+
+    #[test]
+    fn what_lies_beyond_the_last_point_counts_nothing() {
+        let lattice: Lattice<6> = Lattice::new(COUNT, &Grid::new(&[3.1; 5]).unwrap(), fill);
+        let last = &lattice.blocks[COUNT / BLOCK];
+        assert!(last.weights.iter().all(|weights| weights[COUNT % BLOCK..] == [0.0; 20]));
+        assert!(last.weights.iter().any(|weights| weights[COUNT % BLOCK - 1] > 0.0));
+    }
+
+    #[test]
+    fn plain_loops_enclose_in_the_same_simplices() {
+        let grid = Grid::new(&[3.1; 5]).unwrap();
+        let enclosed = |wide: bool| {
+            let mut simplices = vec![Simplices::<6>::empty(); 5];
+            let task = Enclose { grid: &grid, first: 0, fill: &fill, simplices: &mut simplices };
+            if wide {
+                widest(task)
+            } else {
+                task.run()
+            }
+            simplices
+        };
+        for (wide, plain) in enclosed(true).iter().zip(&enclosed(false)) {
+            assert!(wide.keys == plain.keys && wide.weights == plain.weights);
+        }
+    }
 }

@@ -1,183 +1,343 @@
-//! Where a feature vector lies in the permutohedral lattice: the corners of its simplex and their
+//! Where feature vectors lie in the permutohedral lattice: the corners of their simplices and the
 //! barycentric weights (Adams, Baek, Davis 2010, pages 5-10), with the roundings and the tie rules of
 //! Kraehenbuehl's SSE implementation.
+//!
+//! Points come in blocks, and every loop runs over the points of a block: it compiles to vectors.
 
 use std::array;
 
-/// Bits of one lattice coordinate in a packed key; five of them fit in 128 bits. Magnitudes must stay
-/// below 2^24: so they do for photos and settings that `DenseCrf::new` accepts.
-const FIELD: u32 = 25;
-/// Added to each coordinate so that a packed field is never negative.
-const BIAS: i32 = 1 << (FIELD - 1);
+use anyhow::{Result, anyhow};
 
-/// A lattice vertex: its first `dimensions` coordinates, packed (the last one follows from them).
-pub type Key = u128;
+use crate::Hint;
 
-/// The step that adds 1 to coordinate `axis`; nothing for the last coordinate, which is not stored.
-fn unit(axis: usize, dimensions: usize) -> Key {
-    if axis < dimensions { 1 << (FIELD * axis as u32) } else { 0 }
+/// Points that are looked at together.
+pub const BLOCK: usize = 64;
+
+/// A number for each point of a block.
+pub type Lanes<T> = [T; BLOCK];
+
+/// The simplices of a block of points: `V` = dimensions + 1 corners each.
+///
+/// The coordinates of corner `r` of any simplex are `r` modulo `V`, hence corners of different numbers
+/// are never the same vertex.
+#[derive(Clone, Copy)]
+pub struct Simplices<const V: usize> {
+    /// By corner: its key.
+    pub keys: [Lanes<u64>; V],
+    /// By corner: its barycentric weight; those of a point sum to 1.
+    pub weights: [Lanes<f32>; V],
 }
 
-/// The step that adds 1 to every coordinate.
-fn all_ones(dimensions: usize) -> Key {
-    (0..dimensions).map(|axis| unit(axis, dimensions)).sum()
+impl<const V: usize> Simplices<V> {
+    /// Not yet any point's.
+    pub fn empty() -> Self {
+        Self { keys: [[0; BLOCK]; V], weights: [[0.0; BLOCK]; V] }
+    }
 }
 
-/// What leads from a vertex to its neighbour along `axis`: minus 1 everywhere, plus `dimensions` on
-/// the axis itself. Add it (wrapping) for the first neighbour, subtract it for the second.
-pub fn blur_step(axis: usize, dimensions: usize) -> Key {
-    (unit(axis, dimensions) * (dimensions as Key + 1)).wrapping_sub(all_ones(dimensions))
+/// Scales of the features and numbering of the vertices.
+///
+/// A vertex whose coordinates are `r` modulo `V` has the reduced coordinates `(c - r) / V`. The first
+/// `D` of them, each within its own range, are the digits of its key; the last follows from them.
+pub struct Grid<const D: usize> {
+    scales: [f32; D],
+    /// Lowest reduced coordinate of each axis.
+    lowest: [i32; D],
+    /// What a step of 1 along each axis adds to a key.
+    strides: [u64; D],
+    /// Whether all keys are below 2^32.
+    pub narrow: bool,
 }
 
-/// The simplex around one point: `V` = dimensions + 1 corners and their weights, which sum to 1.
-pub struct Simplex<const V: usize> {
-    /// Packed coordinates of the corners; corner `r` is the one whose coordinates are `r` modulo `V`.
-    pub keys: [Key; V],
-    /// Barycentric weight of each corner.
-    pub weights: [f32; V],
+impl<const D: usize> Grid<D> {
+    /// For features from 0 to `largest`.
+    ///
+    /// # Errors
+    /// When the features are so large that the keys of vertices need more than 64 bits.
+    pub fn new(largest: &[f32; D]) -> Result<Self> {
+        let scales = feature_scales::<D>();
+        let mut grid = Self { scales, lowest: [0; D], strides: [0; D], narrow: false };
+        let scaled: [f32; D] = array::from_fn(|j| largest[j] * scales[j]);
+        let mut keys = 1.0;
+        for axis in 0..D {
+            let above: f32 = scaled[axis..].iter().sum();
+            let below = if axis > 0 { -(axis as f32) * scaled[axis - 1] } else { 0.0 };
+            // Rounding and moving back to the plane reach one cell further; corners one down and
+            // blur neighbours one more either way; and one to be safe.
+            let cells = [below, above].map(|end| f64::from(end) / (D + 1) as f64);
+            let (lowest, highest) = (cells[0].floor() - 4.0, cells[1].ceil() + 4.0);
+            grid.lowest[axis] = lowest as i32;
+            grid.strides[axis] = keys as u64;
+            keys *= highest - lowest + 1.0;
+        }
+        let few = keys < 1.8e19;
+        let too_many = || anyhow!("the CRF's lattice needs more than 2^64 vertices for this photo");
+        few.then_some(()).ok_or_else(too_many).hint("raise the deviations (crf *_xy, *_rgb)")?;
+        grid.narrow = keys < f64::from(u32::MAX);
+        Ok(grid)
+    }
+
+    /// What leads from a vertex of remainder `r` to its neighbour along `axis`, which has the remainder
+    /// `r - 1` (of 0: `D`); add it wrapping. Minus 1 everywhere, plus `D` on the axis itself.
+    pub fn blur_step(&self, axis: usize, remainder: usize) -> u64 {
+        let along = if axis < D { self.strides[axis] } else { 0 };
+        match remainder {
+            0 => along.wrapping_sub(self.strides.iter().sum()),
+            _ => along,
+        }
+    }
+
+    /// Finds the simplices of a block of points.
+    #[inline(always)]
+    pub fn enclose<const V: usize>(
+        &self,
+        features: &[Lanes<f32>; D],
+        simplices: &mut Simplices<V>,
+    ) {
+        const { assert!(V == D + 1, "a simplex has one corner more than dimensions") };
+        let elevated = self.elevate(features);
+        let mut cells = nearest_cells(&elevated);
+        let mut ranks = ranks_of(&differences(&elevated, &cells));
+        back_to_the_plane(&mut cells, &mut ranks);
+        self.corner_keys(&cells, &ranks, &mut simplices.keys);
+        barycentric(&differences(&elevated, &cells), &ranks, &mut simplices.weights);
+    }
+
+    /// Lifts the features onto the plane of coordinate sum zero in `V` dimensions (page 5).
+    #[inline(always)]
+    fn elevate<const V: usize>(&self, features: &[Lanes<f32>; D]) -> [Lanes<f32>; V] {
+        let mut elevated = [[0.0; BLOCK]; V];
+        let mut sum = [0.0; BLOCK];
+        for j in (1..V).rev() {
+            for lane in 0..BLOCK {
+                let scaled = features[j - 1][lane] * self.scales[j - 1];
+                elevated[j][lane] = sum[lane] - j as f32 * scaled;
+                sum[lane] += scaled;
+            }
+        }
+        elevated[0] = sum;
+        elevated
+    }
+
+    /// Corner `r` is the origin `V cells` plus `r` everywhere, minus `V` where the rank exceeds
+    /// `D - r`. Reduced: the cells, minus 1 there.
+    #[inline(always)]
+    fn corner_keys<const V: usize>(
+        &self,
+        cells: &[Lanes<i32>; V],
+        ranks: &[Lanes<i32>; V],
+        keys: &mut [Lanes<u64>; V],
+    ) {
+        let mut key = [0; BLOCK];
+        for axis in 0..D {
+            for lane in 0..BLOCK {
+                let digit = (cells[axis][lane] - self.lowest[axis]) as u32;
+                key[lane] += u64::from(digit) * self.strides[axis];
+            }
+        }
+        for (r, corner) in keys.iter_mut().enumerate() {
+            *corner = key;
+            for axis in 0..D {
+                for lane in 0..BLOCK {
+                    let next = ranks[axis][lane] == (D - r) as i32;
+                    key[lane] -= if next { self.strides[axis] } else { 0 };
+                }
+            }
+        }
+    }
 }
 
 /// Scales of the `D` features that give the lattice's blur a standard deviation of 1 (page 6).
-pub fn feature_scales<const D: usize>() -> [f32; D] {
+fn feature_scales<const D: usize>() -> [f32; D] {
     let deviation = ((2.0f64 / 3.0).sqrt() * (D + 1) as f64) as f32;
     array::from_fn(|j| (1.0 / (((j + 2) * (j + 1)) as f64).sqrt() * f64::from(deviation)) as f32)
 }
 
-/// Finds the simplex of `feature`; `scales` come from [`feature_scales`].
-pub fn enclosing_simplex<const D: usize, const V: usize>(
-    feature: &[f32; D],
-    scales: &[f32; D],
-) -> Simplex<V> {
-    const { assert!(V == D + 1, "a simplex has one corner more than dimensions") };
-    let elevated = elevate::<D, V>(feature, scales);
-    let mut cells = elevated.map(|coordinate| round_half_even(coordinate * (1.0 / V as f32)));
-    let excess = cells.iter().sum::<f32>() as i32;
-    let mut ranks = ranks_of::<V>(array::from_fn(|i| elevated[i] - cells[i] * V as f32));
-    // Rounding may leave the plane of coordinate sum zero: move the outermost coordinates back.
-    for (cell, rank) in cells.iter_mut().zip(&mut ranks) {
-        *rank += excess;
-        if *rank < 0 {
-            *rank += V as i32;
-            *cell += 1.0;
-        } else if *rank >= V as i32 {
-            *rank -= V as i32;
-            *cell -= 1.0;
+/// The nearest multiple of `V` of each coordinate, divided by `V`; halves to even.
+///
+/// For magnitudes below 2^22 the addition itself rounds, in one instruction everywhere; the bits of the
+/// sum then count in ones.
+#[inline(always)]
+fn nearest_cells<const V: usize>(elevated: &[Lanes<f32>; V]) -> [Lanes<i32>; V] {
+    const SHIFT: f32 = (3 << 22) as f32;
+    let mut cells = [[0; BLOCK]; V];
+    for axis in 0..V {
+        for lane in 0..BLOCK {
+            let shifted = elevated[axis][lane] * (1.0 / V as f32) + SHIFT;
+            cells[axis][lane] = shifted.to_bits().wrapping_sub(SHIFT.to_bits()) as i32;
         }
     }
-    let origin = cells.map(|cell| cell * V as f32);
-    let (mut sorted, mut by_rank) = ([0f32; V], [0usize; V]);
-    for i in 0..V {
-        let rank = ranks[i] as usize;
-        sorted[rank] = (elevated[i] - origin[i]) * (1.0 / V as f32);
-        by_rank[rank] = i;
-    }
-    Simplex { keys: corner_keys::<D, V>(&origin, &by_rank), weights: barycentric(&sorted) }
+    cells
 }
 
-/// Lifts the feature onto the plane of coordinate sum zero in `V` dimensions (page 5).
-fn elevate<const D: usize, const V: usize>(feature: &[f32; D], scales: &[f32; D]) -> [f32; V] {
-    let (mut elevated, mut sum) = ([0f32; V], 0f32);
-    for j in (1..V).rev() {
-        let scaled = feature[j - 1] * scales[j - 1];
-        elevated[j] = sum - j as f32 * scaled;
-        sum += scaled;
+/// How far the coordinates are above their cells.
+#[inline(always)]
+fn differences<const V: usize>(
+    elevated: &[Lanes<f32>; V],
+    cells: &[Lanes<i32>; V],
+) -> [Lanes<f32>; V] {
+    let mut differences = [[0.0; BLOCK]; V];
+    for axis in 0..V {
+        for lane in 0..BLOCK {
+            differences[axis][lane] = elevated[axis][lane] - cells[axis][lane] as f32 * V as f32;
+        }
     }
-    elevated[0] = sum;
-    elevated
-}
-
-/// Nearest integer, halves to even, for magnitudes below 2^22: the addition itself rounds, which is
-/// one instruction everywhere, where `round_ties_even` is a library call on plain x86-64.
-fn round_half_even(value: f32) -> f32 {
-    const SHIFT: f32 = (3 << 22) as f32;
-    (value + SHIFT) - SHIFT
+    differences
 }
 
 /// Position of each coordinate in descending order; of two equal ones the later has the higher rank.
-fn ranks_of<const V: usize>(differences: [f32; V]) -> [i32; V] {
-    let mut ranks = [0; V];
+#[inline(always)]
+fn ranks_of<const V: usize>(differences: &[Lanes<f32>; V]) -> [Lanes<i32>; V] {
+    let mut ranks = [[0; BLOCK]; V];
     for i in 0..V {
         for j in i + 1..V {
-            let raised = i32::from(differences[i] < differences[j]);
-            ranks[i] += raised;
-            ranks[j] += 1 - raised;
+            for lane in 0..BLOCK {
+                let raised = i32::from(differences[i][lane] < differences[j][lane]);
+                ranks[i][lane] += raised;
+                ranks[j][lane] += 1 - raised;
+            }
         }
     }
     ranks
 }
 
-/// Corner `r + 1` is corner `r` plus 1 everywhere, minus `V` on the coordinate of rank `D - r`.
-fn corner_keys<const D: usize, const V: usize>(
-    origin: &[f32; V],
-    by_rank: &[usize; V],
-) -> [Key; V] {
-    let fields = origin[..D].iter().enumerate();
-    let mut key = fields
-        .map(|(axis, &coordinate)| ((coordinate as i32 + BIAS) as Key) << (FIELD * axis as u32))
-        .sum::<Key>();
-    array::from_fn(|r| {
-        let corner = key;
-        key = key.wrapping_sub(blur_step(by_rank[D - r], D));
-        corner
-    })
+/// Rounding may leave the plane of coordinate sum zero: moves the outermost coordinates back.
+#[inline(always)]
+fn back_to_the_plane<const V: usize>(cells: &mut [Lanes<i32>; V], ranks: &mut [Lanes<i32>; V]) {
+    let mut excess = [0; BLOCK];
+    for axis in 0..V {
+        for lane in 0..BLOCK {
+            excess[lane] += cells[axis][lane];
+        }
+    }
+    for axis in 0..V {
+        for lane in 0..BLOCK {
+            let rank = ranks[axis][lane] + excess[lane];
+            let turn = i32::from(rank < 0) - i32::from(rank >= V as i32);
+            ranks[axis][lane] = rank + turn * V as i32;
+            cells[axis][lane] += turn;
+        }
+    }
 }
 
 /// Barycentric weights (page 10) from the differences in order of their rank.
-fn barycentric<const V: usize>(sorted: &[f32; V]) -> [f32; V] {
-    array::from_fn(|r| match r {
-        0 => sorted[V - 1] + (1.0 - sorted[0]),
-        _ => sorted[V - 1 - r] - sorted[V - r],
-    })
+#[inline(always)]
+fn barycentric<const V: usize>(
+    differences: &[Lanes<f32>; V],
+    ranks: &[Lanes<i32>; V],
+    weights: &mut [Lanes<f32>; V],
+) {
+    let mut sorted = [[0.0; BLOCK]; V];
+    for (rank, sorted) in sorted.iter_mut().enumerate() {
+        for axis in 0..V {
+            for lane in 0..BLOCK {
+                let here = ranks[axis][lane] == rank as i32;
+                let value = differences[axis][lane] * (1.0 / V as f32);
+                sorted[lane] = if here { value } else { sorted[lane] };
+            }
+        }
+    }
+    for lane in 0..BLOCK {
+        weights[0][lane] = sorted[V - 1][lane] + (1.0 - sorted[0][lane]);
+    }
+    for r in 1..V {
+        for lane in 0..BLOCK {
+            weights[r][lane] = sorted[V - 1 - r][lane] - sorted[V - r][lane];
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Unpacks the `D` stored coordinates.
-    fn coordinates<const D: usize>(key: Key) -> [i32; D] {
-        array::from_fn(|axis| ((key >> (FIELD * axis as u32)) as i32 & ((1 << FIELD) - 1)) - BIAS)
+    const LARGEST: [f32; 5] = [10.0, 7.5, 51.0, 51.0, 51.0];
+
+    /// Features all over the place, some on borders of cells.
+    fn features(seed: usize) -> [Lanes<f32>; 5] {
+        array::from_fn(|axis| {
+            array::from_fn(|lane| {
+                let step = (lane + BLOCK * seed) * (axis * 31 + 7) % 102;
+                LARGEST[axis] * step as f32 / 102.0
+            })
+        })
+    }
+
+    fn enclosed(features: &[Lanes<f32>; 5]) -> (Grid<5>, Simplices<6>) {
+        let (grid, mut simplices) = (Grid::new(&LARGEST).unwrap(), Simplices::empty());
+        grid.enclose(features, &mut simplices);
+        (grid, simplices)
+    }
+
+    /// Coordinate `axis` of a vertex of remainder `r`.
+    fn coordinate(grid: &Grid<5>, key: u64, axis: usize, r: usize) -> i64 {
+        let above = grid.strides.get(axis + 1).map_or(key, |stride| key % stride);
+        6 * ((above / grid.strides[axis]) as i64 + i64::from(grid.lowest[axis])) + r as i64
     }
 
     #[test]
-    fn weights_reproduce_the_elevated_point() {
-        let scales = feature_scales::<5>();
-        for step in 0..500 {
-            let t = step as f32;
-            let feature = [t * 0.02, 7.5 - t * 0.01, (t * 0.7).sin() * 25.0 + 25.0, t / 10.0, 51.0];
-            let simplex = enclosing_simplex::<5, 6>(&feature, &scales);
-            assert!((simplex.weights.iter().sum::<f32>() - 1.0).abs() < 1e-5);
-            assert!(simplex.weights.iter().all(|&weight| weight > -1e-4));
-            let elevated = elevate::<5, 6>(&feature, &scales);
-            for (axis, &expected) in elevated[..5].iter().enumerate() {
-                let corners = simplex.keys.iter().map(|&key| coordinates::<5>(key)[axis] as f32);
-                let mean: f32 = corners.zip(&simplex.weights).map(|(c, w)| c * w).sum();
-                assert!((mean - expected).abs() < 1e-3, "{mean} instead of {expected}");
+    fn weights_reproduce_the_elevated_points() {
+        for seed in 0..8 {
+            let features = features(seed);
+            let (grid, simplices) = enclosed(&features);
+            let elevated: [Lanes<f32>; 6] = grid.elevate(&features);
+            for lane in 0..BLOCK {
+                let weights = simplices.weights.map(|weights| weights[lane]);
+                assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+                assert!(weights.iter().all(|&weight| weight > -1e-4));
+                for (axis, expected) in elevated[..5].iter().enumerate() {
+                    let corner = |r: usize| coordinate(&grid, simplices.keys[r][lane], axis, r);
+                    let mean: f32 = (0..6).map(|r| corner(r) as f32 * weights[r]).sum();
+                    assert!((mean - expected[lane]).abs() < 1e-3, "{mean}, not {}", expected[lane]);
+                }
             }
         }
     }
 
     #[test]
-    fn corners_have_the_remainder_of_their_number() {
-        let simplex = enclosing_simplex::<2, 3>(&[4.3, -2.1], &feature_scales());
-        for (r, &key) in simplex.keys.iter().enumerate() {
-            assert!(coordinates::<2>(key).iter().all(|c| c.rem_euclid(3) == r as i32));
+    fn corners_are_blur_neighbours_in_a_ring() {
+        let (grid, simplices) = enclosed(&features(3));
+        for lane in 0..BLOCK {
+            let mut axes: Vec<usize> = (0..6)
+                .map(|r| {
+                    let (key, next) = (simplices.keys[r][lane], simplices.keys[(r + 5) % 6][lane]);
+                    let leads = |axis: &usize| key.wrapping_add(grid.blur_step(*axis, r)) == next;
+                    (0..6).find(leads).expect("a step along an axis")
+                })
+                .collect();
+            axes.sort_unstable();
+            assert_eq!(axes, [0, 1, 2, 3, 4, 5]);
+        }
+    }
+
+    #[test]
+    fn a_blur_step_takes_one_of_each_coordinate_and_adds_the_dimension_to_its_own() {
+        let (grid, simplices) = enclosed(&features(5));
+        for (r, keys) in simplices.keys.iter().enumerate() {
+            for axis in 0..6 {
+                let next = keys[7].wrapping_add(grid.blur_step(axis, r));
+                for other in 0..5 {
+                    let step = coordinate(&grid, next, other, (r + 5) % 6)
+                        - coordinate(&grid, keys[7], other, r);
+                    assert_eq!(step, if other == axis { 5 } else { -1 });
+                }
+            }
         }
     }
 
     #[test]
     fn halves_round_to_even_and_the_later_of_two_equals_ranks_higher() {
-        let rounded = [0.5, 1.5, 2.5, -0.5, -1.5, 1e6 + 0.5].map(round_half_even);
-        assert_eq!(rounded, [0.0, 2.0, 2.0, 0.0, -2.0, 1e6]);
-        assert_eq!(ranks_of([0.0, 0.0, 0.0]), [0, 1, 2]);
-        assert_eq!(ranks_of([0.1, 0.3, 0.2]), [2, 0, 1]);
+        let cells = |value: f32| nearest_cells(&[[value * 3.0; BLOCK]; 3])[0][0];
+        assert_eq!([0.5, 1.5, 2.5, -0.5, -1.5, 1e6 + 0.5].map(cells), [0, 2, 2, 0, -2, 1_000_000]);
+        let ranks = |values: [f32; 3]| ranks_of(&values.map(|v| [v; BLOCK])).map(|ranks| ranks[9]);
+        assert_eq!(ranks([0.0, 0.0, 0.0]), [0, 1, 2]);
+        assert_eq!(ranks([0.1, 0.3, 0.2]), [2, 0, 1]);
     }
 
     #[test]
-    fn a_blur_step_there_and_back_ends_where_it_began() {
-        let key = enclosing_simplex::<2, 3>(&[0.0, 0.0], &feature_scales()).keys[0];
-        assert_eq!(coordinates::<2>(key.wrapping_add(blur_step(0, 2))), [2, -1]);
-        assert_eq!(coordinates::<2>(key.wrapping_sub(blur_step(0, 2))), [-2, 1]);
-        assert_eq!(coordinates::<2>(key.wrapping_add(blur_step(2, 2))), [-1, -1]);
+    fn keys_are_narrow_for_usual_photos_and_refused_for_absurd_ones() {
+        assert!(Grid::new(&LARGEST).unwrap().narrow);
+        assert!(!Grid::new(&LARGEST.map(|most| 10.0 * most)).unwrap().narrow);
+        assert!(Grid::new(&LARGEST.map(|most| 1e4 * most)).is_err());
     }
 }

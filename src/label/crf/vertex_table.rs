@@ -1,138 +1,187 @@
-//! The vertices of a lattice, numbered in order of their first use: an open-addressing hash table of
-//! packed keys.
+//! The vertices of one kind, numbered in order of their first use: a hash table of keys, small enough
+//! to stay in the cache while it is in use.
+//!
+//! Keys lie in buckets of eight, which are compared all at once. Whether a neighbour exists can't be
+//! predicted; so a lookup has no branch that depends on it.
 
-use super::simplex::Key;
+/// A number that is no vertex.
+pub const NONE: u32 = u32::MAX;
 
-/// A slot that holds no vertex.
-const FREE: Slot = Slot { tag: 0, vertex: u32::MAX };
+/// Keys in a bucket.
+const WIDTH: usize = 8;
+/// Keys for each bucket, on average, at which the table grows.
+const CROWDED: usize = 5;
 
-/// A vertex number and the upper half of its key's hash, which spares most looks at other keys.
+/// The key of a vertex: half as wide where that is enough, for the cache.
+pub trait Key: Copy + Default + Eq + Send + Sync {
+    /// The key of these digits; those of a narrow one must fit.
+    fn of(wide: u64) -> Self;
+    /// The key `step` further, wrapping.
+    fn plus(self, step: u64) -> Self;
+    /// Depends on all bits of the key; its upper ones are the best.
+    fn hash(self) -> u64;
+}
+
+macro_rules! key {
+    ($type:ty) => {
+        impl Key for $type {
+            #[inline(always)]
+            fn of(wide: u64) -> Self {
+                wide as $type
+            }
+
+            #[inline(always)]
+            fn plus(self, step: u64) -> Self {
+                self.wrapping_add(step as $type)
+            }
+
+            #[inline(always)]
+            fn hash(self) -> u64 {
+                (self as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            }
+        }
+    };
+}
+
+key!(u32);
+key!(u64);
+
+/// Keys and their vertices; those in use come first, the others are [`NONE`].
 #[derive(Clone, Copy)]
-struct Slot {
-    tag: u32,
-    vertex: u32,
+#[repr(align(64))]
+struct Bucket<K> {
+    keys: [K; WIDTH],
+    vertices: [u32; WIDTH],
 }
 
-/// Keys that are looked up together.
-const BLOCK: usize = 64;
+impl<K: Key> Bucket<K> {
+    /// The number of `key`, or [`NONE`].
+    #[inline(always)]
+    fn find(&self, key: K) -> u32 {
+        // A bit for each equal key: the lowest is the one in use, if any.
+        let equal = |i: usize| u32::from(self.keys[i] == key) << i;
+        let equal: u32 = (0..WIDTH).map(equal).sum();
+        let found = self.vertices[equal.trailing_zeros() as usize % WIDTH];
+        if equal == 0 { NONE } else { found }
+    }
 
-/// Numbers packed vertex keys 0, 1, 2, ...
-pub struct VertexTable {
+    #[inline(always)]
+    fn is_full(&self) -> bool {
+        self.vertices[WIDTH - 1] != NONE
+    }
+}
+
+/// Numbers vertex keys 0, 1, 2, ...
+pub struct VertexTable<K> {
     /// Keys by vertex number.
-    keys: Vec<Key>,
-    /// Vertex numbers by hash; a power of two of them, at most half in use.
-    slots: Vec<Slot>,
+    keys: Vec<K>,
+    /// A power of two of them; what does not fit in a bucket is in the next one.
+    buckets: Vec<Bucket<K>>,
+    /// Turns a hash into a bucket.
+    shift: u32,
 }
 
-impl VertexTable {
-    /// An empty table with room for about `vertices` before it grows.
+impl<K: Key> VertexTable<K> {
+    /// An empty table with room for `vertices` before it grows.
     pub fn with_capacity(vertices: usize) -> Self {
-        let slots = (2 * vertices).next_power_of_two().max(16);
-        Self { keys: Vec::with_capacity(vertices), slots: vec![FREE; slots] }
+        let mut table = Self { keys: Vec::with_capacity(vertices), buckets: Vec::new(), shift: 0 };
+        table.empty_buckets((vertices / CROWDED + 1).next_power_of_two().max(2));
+        table
+    }
+
+    fn empty_buckets(&mut self, count: usize) {
+        let empty = Bucket { keys: [K::default(); WIDTH], vertices: [NONE; WIDTH] };
+        self.buckets = vec![empty; count];
+        self.shift = 64 - count.trailing_zeros();
     }
 
     /// All keys, by vertex number.
-    pub fn keys(&self) -> &[Key] {
+    pub fn keys(&self) -> &[K] {
         &self.keys
     }
 
-    /// Calls `found(vertex, other)` for each vertex whose key plus `step` is another vertex's key.
-    pub fn find_shifted(&self, step: Key, mut found: impl FnMut(u32, u32)) {
-        let mask = self.slots.len() - 1;
-        let (mut hashes, mut firsts) = ([0; BLOCK], [FREE; BLOCK]);
-        for (block, keys) in self.keys.chunks(BLOCK).enumerate() {
-            // Load a block of slots at once: these cache misses overlap. Those of one lookup after
-            // the other don't, for whether a neighbour exists can't be predicted.
-            for ((key, hashed), first) in keys.iter().zip(&mut hashes).zip(&mut firsts) {
-                *hashed = hash(key.wrapping_add(step));
-                *first = self.slots[*hashed as usize & mask];
-            }
-            for (i, key) in keys.iter().enumerate() {
-                if firsts[i].vertex != FREE.vertex {
-                    let slot = self.slots[self.slot_of(key.wrapping_add(step), hashes[i])];
-                    if slot.vertex != FREE.vertex {
-                        found((block * BLOCK + i) as u32, slot.vertex);
-                    }
-                }
-            }
-        }
+    /// The number of `key`, or [`NONE`].
+    #[inline(always)]
+    pub fn find(&self, key: K) -> u32 {
+        self.look(key).1
     }
 
     /// The number of `key`, which becomes a vertex if it is none yet.
-    pub fn find_or_add(&mut self, key: Key) -> u32 {
-        let hash = hash(key);
-        let slot = self.slot_of(key, hash);
-        let found = self.slots[slot].vertex;
-        if found != FREE.vertex {
+    #[inline(always)]
+    pub fn find_or_add(&mut self, key: K) -> u32 {
+        let (bucket, found) = self.look(key);
+        if found != NONE {
             return found;
         }
         let vertex = self.keys.len() as u32;
         self.keys.push(key);
-        self.slots[slot] = Slot { tag: tag(hash), vertex };
-        if 2 * self.keys.len() > self.slots.len() {
+        self.put(bucket, key, vertex);
+        if self.keys.len() > CROWDED * self.buckets.len() {
             self.grow();
         }
         vertex
     }
 
-    /// The slot of `key`, or the free one where it belongs (linear probing).
-    fn slot_of(&self, key: Key, hash: u64) -> usize {
-        let mask = self.slots.len() - 1;
-        let mut index = hash as usize & mask;
+    /// The bucket of `key` and its number there, or the bucket with room for it and [`NONE`].
+    #[inline(always)]
+    fn look(&self, key: K) -> (usize, u32) {
+        let mask = self.buckets.len() - 1;
+        let mut index = (key.hash() >> self.shift) as usize & mask;
         loop {
-            let slot = self.slots[index];
-            let same = || slot.tag == tag(hash) && self.keys[slot.vertex as usize] == key;
-            if slot.vertex == FREE.vertex || same() {
-                return index;
+            let bucket = &self.buckets[index];
+            let found = bucket.find(key);
+            if (found != NONE) | !bucket.is_full() {
+                return (index, found);
             }
             index = (index + 1) & mask;
         }
     }
 
+    #[inline(always)]
+    fn put(&mut self, bucket: usize, key: K, vertex: u32) {
+        let bucket = &mut self.buckets[bucket];
+        let used = bucket.vertices.iter().filter(|&&vertex| vertex != NONE).count();
+        bucket.keys[used] = key;
+        bucket.vertices[used] = vertex;
+    }
+
+    #[cold]
     fn grow(&mut self) {
-        self.slots = vec![FREE; 2 * self.slots.len()];
+        self.empty_buckets(2 * self.buckets.len());
         for vertex in 0..self.keys.len() {
             let key = self.keys[vertex];
-            let slot = self.slot_of(key, hash(key));
-            self.slots[slot] = Slot { tag: tag(hash(key)), vertex: vertex as u32 };
+            let (bucket, _) = self.look(key);
+            self.put(bucket, key, vertex as u32);
         }
     }
-}
-
-fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32
-}
-
-/// Multiplies both halves and folds the product's upper bits down, where the mask looks.
-fn hash(key: Key) -> u64 {
-    let (low, high) = (key as u64, (key >> 64) as u64);
-    let product = (low ^ high.rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    product ^ (product >> 32)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn numbers_follow_first_use_and_survive_growth() {
+    fn numbers_follow_first_use<K: Key>(key: impl Fn(u64) -> K) {
         let mut table = VertexTable::with_capacity(1);
-        let keys: Vec<Key> = (0..1000).map(|i| (i * i) << 60 | i).collect();
+        let keys: Vec<K> = (0..5000).map(|i| key(i * i)).collect();
         for (number, &key) in keys.iter().enumerate() {
+            assert_eq!(table.find(key), NONE);
             assert_eq!(table.find_or_add(key), number as u32);
         }
         assert!(keys.iter().enumerate().all(|(n, &key)| table.find_or_add(key) == n as u32));
-        assert_eq!(table.keys(), keys);
+        assert!(keys.iter().enumerate().all(|(n, &key)| table.find(key) == n as u32));
+        assert!(table.keys() == keys);
+        assert_eq!(table.find(key(2)), NONE);
     }
 
     #[test]
-    fn shifted_keys_are_found_where_they_exist() {
-        let mut table = VertexTable::with_capacity(1);
-        let keys: Vec<Key> = (0..500).map(|i| i * i).collect();
-        keys.iter().for_each(|&key| _ = table.find_or_add(key));
-        let mut pairs = Vec::new();
-        table.find_shifted(9, |vertex, other| pairs.push((vertex, other)));
-        // 0 + 9 = 3 * 3, 4 * 4 + 9 = 5 * 5.
-        assert_eq!(pairs, [(0, 3), (4, 5)]);
+    fn numbers_follow_first_use_and_survive_growth() {
+        numbers_follow_first_use(|i| i as u32);
+        numbers_follow_first_use(|i| i << 36 | i);
+    }
+
+    #[test]
+    fn steps_wrap() {
+        assert_eq!(5u32.plus(3u64.wrapping_sub(4)), 4);
+        assert_eq!(5u64.plus(3u64.wrapping_sub(4)), 4);
     }
 }
