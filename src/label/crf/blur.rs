@@ -140,14 +140,11 @@ mod tests {
         let mut values: Vec<[f32; 4]> =
             (0..count).map(|i| std::array::from_fn(|lane| number(i, lane))).collect();
         Chains::new(next).blur(&mut values, groups);
-        for group in 0..groups {
-            for lane in 0..4 {
-                let old: Vec<f32> =
-                    (0..next.len()).map(|v| number(v * groups + group, lane)).collect();
-                let new: Vec<f32> =
-                    (0..next.len()).map(|v| values[v * groups + group][lane]).collect();
-                assert_eq!(new, by_definition(next, &old));
-            }
+        for channel in 0..4 * groups {
+            let (group, lane) = (channel / 4, channel % 4);
+            let old: Vec<f32> = (0..next.len()).map(|v| number(v * groups + group, lane)).collect();
+            let new = values.as_flattened().iter().skip(channel).step_by(4 * groups).copied();
+            assert_eq!(new.collect::<Vec<_>>(), by_definition(next, &old));
         }
     }
 

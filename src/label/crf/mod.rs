@@ -6,6 +6,7 @@
 //! (pydensecrf). What depends only on the photo is built once and serves all label maps.
 
 mod blur;
+mod build;
 mod kernels;
 mod mean_field;
 mod order;

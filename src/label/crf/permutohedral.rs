@@ -11,21 +11,11 @@
 use rayon::prelude::*;
 
 use super::blur::Chains;
-use super::simplex::{BLOCK, Grid, Lanes, Simplices};
-use super::vertex_table::{Key, NONE, VertexTable};
-use crate::label::simd::{Work, widest};
-
-/// Blocks of points that one task encloses in simplices.
-const BLOCKS_PER_TASK: usize = 32;
+use super::build::{BLOCKS_PER_TASK, Block, Parts, enclose, firsts};
+use super::simplex::{BLOCK, Grid, Lanes};
 
 /// Kinds of vertices that one task splats onto: sums of several at a time overlap.
 const KINDS_PER_TASK: usize = 3;
-
-/// The corners of the simplices around the points of a block, and the weights of their shares.
-struct Block<const V: usize> {
-    vertices: [Lanes<u32>; V],
-    weights: [Lanes<f32>; V],
-}
 
 /// A lattice of simplices with `V` corners around a fixed set of points.
 pub struct Lattice<const V: usize> {
@@ -55,34 +45,13 @@ impl<const V: usize> Lattice<V> {
         grid: &Grid<D>,
         fill: impl Fn(usize, &mut [Lanes<f32>; D]) + Sync,
     ) -> Self {
-        let mut simplices = vec![Simplices::<V>::empty(); count.div_ceil(BLOCK)];
-        let tasks = simplices.par_chunks_mut(BLOCKS_PER_TASK).enumerate();
-        tasks.for_each(|(task, simplices)| {
-            widest(Enclose { grid, first: task * BLOCKS_PER_TASK * BLOCK, fill: &fill, simplices });
-        });
-        if grid.narrow {
-            Self::of_keys::<D, u32>(count, grid, simplices)
+        let simplices = enclose(count, grid, &fill);
+        let parts = if grid.narrow {
+            Parts::of::<D, u32>(count, grid, &simplices)
         } else {
-            Self::of_keys::<D, u64>(count, grid, simplices)
-        }
-    }
-
-    fn of_keys<const D: usize, K: Key>(
-        count: usize,
-        grid: &Grid<D>,
-        simplices: Vec<Simplices<V>>,
-    ) -> Self {
-        let (tables, numbers): (Vec<VertexTable<K>>, Vec<_>) = (0..V)
-            .into_par_iter()
-            .map(|kind| {
-                widest(Number { simplices: &simplices, kind, key: std::marker::PhantomData })
-            })
-            .unzip();
-        let kinds: [usize; V] = std::array::from_fn(|kind| tables[kind].keys().len());
-        let blocks = blocks(&simplices, &numbers, &firsts(&kinds), count);
-        drop((simplices, numbers));
-        let chains = |axis| Chains::new(&widest(Neighbours { tables: &tables, grid, axis }));
-        let axes = (0..V).into_par_iter().map(chains).collect();
+            Parts::of::<D, u64>(count, grid, &simplices)
+        };
+        let Parts { blocks, kinds, axes } = parts;
         Self { blocks, kinds, axes, gain: 1.0 }
     }
 
@@ -189,105 +158,6 @@ pub fn slice_factor(dimensions: usize) -> f32 {
     1.0 / (1.0 + 0.5f32.powi(dimensions as i32))
 }
 
-/// Number of the first vertex of each kind.
-fn firsts<const V: usize>(kinds: &[usize; V]) -> [u32; V] {
-    std::array::from_fn(|kind| kinds[..kind].iter().sum::<usize>() as u32)
-}
-
-/// A task of finding simplices.
-struct Enclose<'a, const D: usize, const V: usize, F> {
-    grid: &'a Grid<D>,
-    first: usize,
-    fill: &'a F,
-    simplices: &'a mut [Simplices<V>],
-}
-
-impl<const D: usize, const V: usize, F> Work for Enclose<'_, D, V, F>
-where
-    F: Fn(usize, &mut [Lanes<f32>; D]),
-{
-    type Out = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let mut features = [[0.0; BLOCK]; D];
-        for (block, simplices) in self.simplices.iter_mut().enumerate() {
-            (self.fill)(self.first + block * BLOCK, &mut features);
-            self.grid.enclose(&features, simplices);
-        }
-    }
-}
-
-/// Numbers the vertices that are corner `kind`, and gives every point's.
-struct Number<'a, const V: usize, K> {
-    simplices: &'a [Simplices<V>],
-    kind: usize,
-    key: std::marker::PhantomData<K>,
-}
-
-impl<const V: usize, K: Key> Work for Number<'_, V, K> {
-    type Out = (VertexTable<K>, Vec<u32>);
-
-    #[inline(always)]
-    fn run(self) -> Self::Out {
-        let points = self.simplices.len() * BLOCK;
-        let mut table = VertexTable::with_capacity(points / 4);
-        let mut numbers = Vec::with_capacity(points);
-        for simplices in self.simplices {
-            for &key in &simplices.keys[self.kind] {
-                numbers.push(table.find_or_add(K::of(key)));
-            }
-        }
-        (table, numbers)
-    }
-}
-
-fn blocks<const V: usize>(
-    simplices: &[Simplices<V>],
-    numbers: &[Vec<u32>],
-    firsts: &[u32; V],
-    count: usize,
-) -> Vec<Block<V>> {
-    let block = |(index, simplices): (usize, &Simplices<V>)| {
-        let numbers = |kind: usize| &numbers[kind][index * BLOCK..][..BLOCK];
-        let vertices = std::array::from_fn(|kind| {
-            std::array::from_fn(|lane| firsts[kind] + numbers(kind)[lane])
-        });
-        let mut weights = simplices.weights;
-        let used = (count - index * BLOCK).min(BLOCK);
-        weights.iter_mut().for_each(|weights| weights[used..].fill(0.0));
-        Block { vertices, weights }
-    };
-    simplices.par_iter().enumerate().with_min_len(BLOCKS_PER_TASK).map(block).collect()
-}
-
-/// The next neighbour of every vertex along `axis`, or [`NONE`].
-struct Neighbours<'a, const D: usize, K> {
-    tables: &'a [VertexTable<K>],
-    grid: &'a Grid<D>,
-    axis: usize,
-}
-
-impl<const D: usize, K: Key> Work for Neighbours<'_, D, K> {
-    type Out = Vec<u32>;
-
-    #[inline(always)]
-    fn run(self) -> Vec<u32> {
-        let counts: Vec<usize> = self.tables.iter().map(|table| table.keys().len()).collect();
-        let mut next = Vec::with_capacity(counts.iter().sum());
-        for kind in 0..=D {
-            let other = if kind == 0 { D } else { kind - 1 };
-            let first = counts[..other].iter().sum::<usize>() as u32;
-            let step = self.grid.blur_step(self.axis, kind);
-            for key in self.tables[kind].keys() {
-                let found = self.tables[other].find(key.plus(step));
-                next.push(if found == NONE { NONE } else { first + found });
-            }
-        }
-        next
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -345,23 +215,5 @@ mod tests {
         let last = &lattice.blocks[COUNT / BLOCK];
         assert!(last.weights.iter().all(|weights| weights[COUNT % BLOCK..] == [0.0; 20]));
         assert!(last.weights.iter().any(|weights| weights[COUNT % BLOCK - 1] > 0.0));
-    }
-
-    #[test]
-    fn plain_loops_enclose_in_the_same_simplices() {
-        let grid = Grid::new(&[3.1; 5]).unwrap();
-        let enclosed = |wide: bool| {
-            let mut simplices = vec![Simplices::<6>::empty(); 5];
-            let task = Enclose { grid: &grid, first: 0, fill: &fill, simplices: &mut simplices };
-            if wide {
-                widest(task)
-            } else {
-                task.run()
-            }
-            simplices
-        };
-        for (wide, plain) in enclosed(true).iter().zip(&enclosed(false)) {
-            assert!(wide.keys == plain.keys && wide.weights == plain.weights);
-        }
     }
 }

@@ -4,6 +4,8 @@
 //!
 //! Points come in blocks, and every loop runs over the points of a block: it compiles to vectors.
 
+#![expect(clippy::needless_range_loop, reason = "lanes by index: the shape that becomes vectors")]
+
 use std::array;
 
 use anyhow::{Result, anyhow};

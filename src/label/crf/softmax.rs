@@ -1,5 +1,7 @@
 //! The last part of a mean-field step: from messages to probabilities, for a block of pixels.
 
+#![expect(clippy::needless_range_loop, reason = "lanes by index: the shape that becomes vectors")]
+
 use super::simplex::{BLOCK, Lanes};
 
 /// The channels of one run in a block of pixels.
