@@ -77,6 +77,20 @@ pub unsafe fn filled(len: usize, fill: impl FnOnce(Shared)) -> Vec<f32> {
     values
 }
 
+/// A vector of `len` values that nobody has written yet.
+///
+/// # Safety
+/// Every value is written before it is read, and any bytes are a valid `T`.
+pub unsafe fn uninitialised<T>(len: usize) -> Vec<T> {
+    let mut values = Vec::with_capacity(len);
+    // SAFETY: the caller's promise.
+    #[allow(clippy::uninit_vec)]
+    unsafe {
+        values.set_len(len);
+    }
+    values
+}
+
 /// Sum of products in f64, in an order that depends on the length alone.
 pub fn dot(a: &[f32], b: &[f32]) -> f64 {
     const LANES: usize = 16;
