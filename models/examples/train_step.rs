@@ -3,17 +3,31 @@
 
 use std::time::Instant;
 
+use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor};
-use irn_models::ops::relation_loss::relation_loss;
+use irn_models::ops::sgd::Sgd;
 use irn_models::ops::{pool, soft_margin};
 use irn_models::resnet::BACKBONES;
-use irn_models::{CamNet, IrNet, Weights};
+use irn_models::{CamNet, IrNet, Param, Weights};
 
-// With the system's allocator page faults double the time of a backward pass.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+unsafe extern "C" {
+    /// The allocator's own setting.
+    fn mi_option_set(option: std::ffi::c_int, value: std::ffi::c_long);
+}
+
+/// Never gives freed memory back to the system: every step needs it again, and fresh pages cost a third of
+/// its time.
+fn keep_memory() {
+    const PURGE_DELAY: std::ffi::c_int = 15;
+    // SAFETY: this is mimalloc's, linked in as the allocator; no other thread exists yet.
+    unsafe { mi_option_set(PURGE_DELAY, -1) };
+}
+
 fn main() -> Result<()> {
+    keep_memory();
     let irn = std::env::args().nth(1).is_some_and(|name| name == "irn");
     let mut numbers = std::env::args().skip(2).filter_map(|text| text.parse::<usize>().ok());
     let mut number = |default| numbers.next().unwrap_or(default);
@@ -23,31 +37,51 @@ fn main() -> Result<()> {
     if irn {
         let net = IrNet::new(&mut Weights::seeded(0, &device), BACKBONES[2], 1.0)?;
         let label = labels(batch, crop.div_ceil(4))?;
-        time(steps, || {
-            let maps = net.forward(&images)?;
-            Ok(relation_loss(&maps.edge, &maps.displacement, &label, 10, 20)?.total)
-        })
+        let mut params = Vec::new();
+        net.visit_edge(&mut |param| params.push(param.clone()));
+        net.visit_displacement(&mut |param| params.push(param.clone()));
+        time(steps, &params, || Ok(net.relation_gradients(&images, &label, 10, 20)?.1))
     } else {
         let net = CamNet::new(&mut Weights::seeded(0, &device), BACKBONES[2], 1.0, 20)?;
         let targets = Tensor::zeros((batch, 20), DType::F32, &device)?;
-        time(steps, || soft_margin(&pool(&net.forward(&images)?)?, &targets))
+        let mut params = Vec::new();
+        net.visit(&mut |param| params.push(param.clone()));
+        params.retain(Param::trainable);
+        time(steps, &params, || {
+            let start = Instant::now();
+            let loss = soft_margin(&pool(&net.forward(&images)?)?, &targets)?;
+            println!("forward {:.3} s", start.elapsed().as_secs_f64());
+            loss.backward()
+        })
     }
 }
 
-fn time(steps: usize, loss: impl Fn() -> Result<Tensor>) -> Result<()> {
+fn time(steps: usize, params: &[Param], gradients: impl Fn() -> Result<GradStore>) -> Result<()> {
+    let buffer = |param: &Param| param.var().as_detached_tensor().zeros_like();
+    let buffers = params.iter().map(buffer).collect::<Result<Vec<_>>>()?;
+    let sgd = Sgd { momentum: 1e-4, decay: 1e-4, rate: 0.01 };
     for _ in 0..steps {
         let (start, before) = (Instant::now(), usage());
-        let loss = loss()?;
-        let (forward, between) = (start.elapsed().as_secs_f64(), usage());
-        loss.backward()?;
-        let (both, after) = (start.elapsed().as_secs_f64(), usage());
-        let spent = |a: [f64; 3], b: [f64; 3]| {
-            format!("cpu {:.2} + {:.2} s, {} faults", b[0] - a[0], b[1] - a[1], b[2] - a[2])
-        };
-        println!("forward {forward:.3} s ({})", spent(before, between));
-        println!("  backward {:.3} s ({})", both - forward, spent(between, after));
+        let gradients = gradients()?;
+        let almost = start.elapsed().as_secs_f64();
+        for (param, buffer) in params.iter().zip(&buffers) {
+            if let Some(gradient) = gradients.get(param.var()) {
+                sgd.step(param.var(), gradient, buffer)?;
+            }
+        }
+        let (all, after) = (start.elapsed().as_secs_f64(), usage());
+        let [user, system, faults] = std::array::from_fn(|i| after[i] - before[i]);
+        print!("step {all:.3} s, {:.3} s of it SGD; ", all - almost);
+        println!("cpu {user:.2} + {system:.2} s, {faults} page faults, peak {} MiB", peak());
     }
     Ok(())
+}
+
+/// The most memory this process ever held.
+fn peak() -> usize {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap_or(0) / 1024
 }
 
 /// User and system seconds and page faults of this process so far.

@@ -16,6 +16,7 @@ mod precomputed;
 mod products;
 pub mod relation_loss;
 mod relu;
+pub mod sgd;
 mod slices;
 pub mod soft_margin;
 mod statistics;

@@ -11,6 +11,15 @@ pub fn argument<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32
     }
 }
 
+/// The values of a contiguous f32 argument that is changed.
+pub fn argument_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
+    let CpuStorage::F32(values) = storage else { bail!("a fused operation needs f32") };
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&mut values[start..end]),
+        None => bail!("a fused operation needs a contiguous tensor"),
+    }
+}
+
 /// Calls `f` with the values of contiguous f32 tensors in main memory.
 pub fn with<const N: usize, R>(
     tensors: [&Tensor; N],

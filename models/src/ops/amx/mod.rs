@@ -1,10 +1,10 @@
 //! Convolutions on the processor's matrix unit, where there is one.
 
-pub mod conv;
+mod conv;
 mod gradient;
 mod scratch;
 mod split;
-pub mod tiles;
+mod tiles;
 
 pub use self::{
     conv::{forward, input_gradient},
