@@ -91,9 +91,13 @@ impl IrNet {
 
     /// Both branches for training: the displacement is not shifted.
     pub fn forward<M: FeatureMap>(&self, image: &M) -> Result<Relations<M>> {
-        let stages = self.resnet.forward(image)?;
-        let edge = self.edge_branch(&stages)?;
-        let displacement = self.displacement_branch(&stages)?.conv(&self.dp_out)?;
+        self.branches(&self.resnet.forward(image)?)
+    }
+
+    /// Both branches for training, from the backbone's outputs.
+    pub(crate) fn branches<M: FeatureMap>(&self, stages: &[M; 5]) -> Result<Relations<M>> {
+        let edge = self.edge_branch(stages)?;
+        let displacement = self.displacement_branch(stages)?.conv(&self.dp_out)?;
         Ok(Relations { edge, displacement })
     }
 

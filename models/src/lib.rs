@@ -13,6 +13,8 @@ pub mod pairs;
 pub mod voc;
 
 #[cfg(feature = "candle")]
+mod by_image;
+#[cfg(feature = "candle")]
 mod calibrate;
 #[cfg(feature = "candle")]
 mod cam;

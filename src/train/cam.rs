@@ -61,7 +61,7 @@ impl Task for CamTask<'_> {
 
     fn loss(&self, batch: Vec<Sample>) -> Result<Loss> {
         let total = loss(self.net, &batch, self.config.data.classes.len())?;
-        Ok(Loss { total, parts: Vec::new() })
+        Ok(Loss { total: total.to_scalar()?, parts: Vec::new(), gradients: total.backward()? })
     }
 
     fn validate(&self, pool: &ThreadPool) -> Result<Option<f64>> {

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use candle_core::Tensor;
+use candle_core::backprop::GradStore;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -24,10 +24,12 @@ use crate::progress::Progress;
 
 /// The loss of a batch.
 pub struct Loss {
-    /// What is minimised, a scalar.
-    pub total: Tensor,
+    /// What is minimised.
+    pub total: f32,
     /// Its parts by name, for the log.
     pub parts: Vec<(&'static str, f32)>,
+    /// Gradients of the parameters.
+    pub gradients: GradStore,
 }
 
 /// What one training is about.
@@ -195,12 +197,12 @@ fn step<T: Task>(
     batch: Vec<T::Sample>,
 ) -> Result<Vec<(String, f64)>> {
     let loss = task.loss(batch)?;
-    let total = f64::from(loss.total.to_scalar::<f32>()?);
+    let total = f64::from(loss.total);
     if !total.is_finite() {
         return Err(anyhow!("the loss is {total} at step {}", optimizer.step))
             .hint(format!("lower {}.train.rate", task.name()));
     }
-    optimizer.step(&loss.total.backward()?)?;
+    optimizer.step(&loss.gradients)?;
     let parts = loss.parts.into_iter().map(|(name, part)| (name.to_string(), f64::from(part)));
     Ok(std::iter::once(("loss".to_string(), total)).chain(parts).collect())
 }

@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 use irn_models::checkpoint;
-use irn_models::ops::relation_loss::relation_loss;
 use irn_models::{IrNet, Param};
 use ndarray::{Array2, Array3};
 use rand_chacha::ChaCha8Rng;
@@ -60,17 +59,17 @@ impl Task for IrnTask<'_> {
     fn loss(&self, batch: Vec<Self::Sample>) -> Result<Loss> {
         let images: Vec<_> = batch.iter().map(|(image, _)| image).collect();
         let labels: Vec<_> = batch.iter().map(|(_, label)| label).collect();
-        let maps = self.net.forward(&samples::images(&images, &Device::Cpu)?)?;
+        let images = samples::images(&images, &Device::Cpu)?;
         let labels = samples::labels(&labels, &Device::Cpu)?;
         let (radius, classes) = (self.config.irn.radius, self.config.data.classes.len());
-        let terms = relation_loss(&maps.edge, &maps.displacement, &labels, radius, classes)?;
+        let (terms, gradients) = self.net.relation_gradients(&images, &labels, radius, classes)?;
         let parts = vec![
             ("positive affinity", terms.pos_aff),
             ("negative affinity", terms.neg_aff),
             ("displacement foreground", terms.dp_fg),
             ("displacement background", terms.dp_bg),
         ];
-        Ok(Loss { total: terms.total, parts })
+        Ok(Loss { total: terms.total.to_scalar()?, parts, gradients })
     }
 }
 

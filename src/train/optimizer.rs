@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
 use irn_models::Param;
+use irn_models::ops::sgd::Sgd;
 
 /// Parameters that share a rate.
 pub struct Group {
@@ -64,15 +65,13 @@ impl PolySgd {
     pub fn step(&mut self, grads: &GradStore) -> Result<()> {
         self.rates = self.rates_at(self.step);
         for (group, &rate) in self.groups.iter().zip(&self.rates) {
+            let sgd = Sgd { momentum: self.momentum, decay: group.weight_decay, rate };
             for (name, var) in &group.params {
                 let Some(grad) = grads.get(var) else { continue };
-                let grad = (grad + (var.as_detached_tensor() * group.weight_decay)?)?.detach();
-                let buffer = match self.buffers.get(name) {
-                    Some(buffer) => ((buffer * self.momentum)? + grad)?,
-                    None => grad,
-                };
-                var.set(&(var.as_detached_tensor() - (&buffer * rate)?)?)?;
-                self.buffers.insert(name.clone(), buffer);
+                if !self.buffers.contains_key(name) {
+                    self.buffers.insert(name.clone(), var.as_detached_tensor().zeros_like()?);
+                }
+                sgd.step(var, grad, &self.buffers[name])?;
             }
         }
         self.step += 1;

@@ -4,9 +4,9 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::fold::fold;
-use super::gemm_conv::{self, Finish, Matrix};
+use super::gemm_conv::{Finish, Matrix};
 use super::im2col::Geometry;
-use super::{relu, slices};
+use super::{products, relu, slices};
 use crate::layers::{Conv, ConvNorm};
 
 /// See [`crate::FeatureMap::conv_norm`].
@@ -72,7 +72,7 @@ impl Convolution {
         let values = slices::argument(matrix, matrix_layout)?;
         let row = matrix_layout.dims()[1];
         let finish = Finish { shift: row > g.depth(), residual, relu: self.relu };
-        let y = gemm_conv::forward(&g, x, Matrix { values, row, column: 1 }, finish);
+        let y = products::forward(&g, x, Matrix { values, row, column: 1 }, finish);
         Ok((CpuStorage::F32(y), shape))
     }
 
@@ -90,10 +90,10 @@ impl Convolution {
                 |values, like: &Tensor| Tensor::from_vec(values, like.shape(), like.device());
             let dx = x
                 .track_op()
-                .then(|| tensor(gemm_conv::input_gradient(&g, matrix_values, stride, dy), x));
+                .then(|| tensor(products::input_gradient(&g, matrix_values, stride, dy), x));
             let d_matrix = matrix
                 .track_op()
-                .then(|| tensor(gemm_conv::matrix_gradient(&g, x_values, dy, stride), matrix));
+                .then(|| tensor(products::matrix_gradient(&g, x_values, dy, stride), matrix));
             Ok((dx.transpose()?, d_matrix.transpose()?))
         })
     }

@@ -187,7 +187,7 @@ pub fn matrix_gradient(g: &Geometry, x: &[f32], dy: &[f32], stride: usize) -> Ve
     gradient
 }
 
-fn channel_sum(g: &Geometry, dy: &[f32], channel: usize) -> f32 {
+pub fn channel_sum(g: &Geometry, dy: &[f32], channel: usize) -> f32 {
     let start = |image| (image * g.c_out + channel) * g.pixels_out();
     let image = |image| slices::sum(&dy[start(image)..start(image) + g.pixels_out()], f64::from);
     (0..g.images).map(image).sum::<f64>() as f32
@@ -234,29 +234,19 @@ unsafe fn matrix_block(
 
 /// The gradient of the input; `stride` is the matrix's row stride.
 pub fn input_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -> Vec<f32> {
-    // With stride 1 it is a convolution itself, by the turned kernel.
-    let turned = Geometry {
-        c_in: g.c_out,
-        c_out: g.c_in,
-        height: g.rows_out(),
-        width: g.columns_out(),
-        padding: (g.kernel - 1).wrapping_sub(g.padding),
-        ..*g
-    };
+    let Some(turned) = g.turned() else { return scattered_gradient(g, matrix, stride, dy) };
     if g.direct() {
         let transposed = Matrix { values: matrix, row: 1, column: stride };
         forward(&turned, dy, transposed, Finish::default())
-    } else if g.stride == 1 && g.padding < g.kernel {
+    } else {
         let kernel = turned_kernel(g, matrix, stride);
         let kernel = Matrix { values: &kernel, row: turned.depth(), column: 1 };
         forward(&turned, dy, kernel, Finish::default())
-    } else {
-        scattered_gradient(g, matrix, stride, dy)
     }
 }
 
 /// `(c_in, c_out * kernel^2)`, every kernel turned by half a turn.
-fn turned_kernel(g: &Geometry, matrix: &[f32], stride: usize) -> Vec<f32> {
+pub fn turned_kernel(g: &Geometry, matrix: &[f32], stride: usize) -> Vec<f32> {
     let taps = g.kernel * g.kernel;
     let mut turned = vec![0f32; g.c_in * g.c_out * taps];
     turned.par_chunks_exact_mut(g.c_out * taps).enumerate().for_each(|(c_in, row)| {

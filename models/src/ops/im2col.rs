@@ -58,6 +58,18 @@ impl Geometry {
         self.kernel == 1 && self.stride == 1 && self.padding == 0
     }
 
+    /// With stride 1 the input's gradient is a convolution of the output's, by the turned kernel.
+    pub fn turned(&self) -> Option<Self> {
+        (self.stride == 1 && self.padding < self.kernel).then(|| Self {
+            c_in: self.c_out,
+            c_out: self.c_in,
+            height: self.rows_out(),
+            width: self.columns_out(),
+            padding: self.kernel - 1 - self.padding,
+            ..*self
+        })
+    }
+
     /// Output rows per tile, evenly spread, so that `depth` values per pixel fill `bytes` at most.
     pub fn tile_rows(&self, bytes: usize, depth: usize) -> usize {
         let rows = (bytes / 4 / (depth * self.columns_out()).max(1)).max(1);

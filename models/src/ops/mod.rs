@@ -4,6 +4,8 @@
 //! Work is cut by the shapes alone, never by the number of threads, and partial sums are added in a
 //! fixed order: results are the same bits whatever the machine's width.
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 mod conv;
 mod fold;
 mod gemm_conv;
@@ -11,8 +13,10 @@ mod group_norm;
 mod im2col;
 mod max_pool;
 mod precomputed;
+mod products;
 pub mod relation_loss;
 mod relu;
+pub mod sgd;
 mod slices;
 pub mod soft_margin;
 mod statistics;

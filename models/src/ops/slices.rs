@@ -11,6 +11,15 @@ pub fn argument<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32
     }
 }
 
+/// The values of a contiguous f32 argument that is changed.
+pub fn argument_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
+    let CpuStorage::F32(values) = storage else { bail!("a fused operation needs f32") };
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&mut values[start..end]),
+        None => bail!("a fused operation needs a contiguous tensor"),
+    }
+}
+
 /// Calls `f` with the values of contiguous f32 tensors in main memory.
 pub fn with<const N: usize, R>(
     tensors: [&Tensor; N],
@@ -74,6 +83,20 @@ pub unsafe fn filled(len: usize, fill: impl FnOnce(Shared)) -> Vec<f32> {
     fill(Shared(values.as_mut_ptr()));
     // SAFETY: the caller's promise.
     unsafe { values.set_len(len) };
+    values
+}
+
+/// A vector of `len` values that nobody has written yet.
+///
+/// # Safety
+/// Every value is written before it is read, and any bytes are a valid `T`.
+pub unsafe fn uninitialised<T>(len: usize) -> Vec<T> {
+    let mut values = Vec::with_capacity(len);
+    // SAFETY: the caller's promise.
+    #[allow(clippy::uninit_vec)]
+    unsafe {
+        values.set_len(len);
+    }
     values
 }
 

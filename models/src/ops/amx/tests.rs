@@ -1,0 +1,119 @@
+//! The matrix unit against plain sums, and its convolutions against those of the portable path.
+
+use super::conv::{LINE, SUMS, row_of};
+use super::split::{self, Rows};
+use super::tiles::{BLOCK, BLOCK_LINES, available, multiply};
+use crate::ops::gemm_conv::{self, Finish, Matrix};
+use crate::ops::im2col::Geometry;
+use crate::ops::testing::numbers;
+
+fn values(name: &str, len: usize) -> Vec<f32> {
+    numbers(name, &[len]).to_vec1().unwrap()
+}
+
+/// The product of `a`, `(m, k)`, and the transpose of `b`, `(n, k)`, by the unit; `turned` says how the
+/// right operand comes.
+fn product<const PARTS: usize>(
+    [m, n, k]: [usize; 3],
+    a: &[f32],
+    b: &[f32],
+    turned: bool,
+) -> Vec<f32> {
+    let mut left = vec![LINE; split::lines::<PARTS>(m, k)];
+    let mut right = vec![LINE; split::lines::<PARTS>(n, k)];
+    let transposed: Vec<f32> = (0..k * n).map(|i| b[i % n * k + i / n]).collect();
+    // SAFETY: asked for by the callers.
+    unsafe {
+        Rows { values: a, stride: k, rows: m, columns: k }.left::<PARTS>(&mut left);
+        if turned {
+            Rows { values: b, stride: k, rows: n, columns: k }.right_turned::<PARTS>(&mut right);
+        } else {
+            Rows { values: &transposed, stride: n, rows: k, columns: n }.right::<PARTS>(&mut right);
+        }
+    }
+    let mut sums = vec![SUMS; m.div_ceil(BLOCK) * n.div_ceil(BLOCK) * BLOCK_LINES];
+    multiply::<PARTS>(&left, &right, k.div_ceil(BLOCK), &mut sums, true);
+    (0..m).flat_map(|row| row_of(&sums, m.div_ceil(BLOCK), row, n).flatten().copied()).collect()
+}
+
+#[test]
+fn products_are_as_exact_as_those_of_f32() {
+    if !available() {
+        return;
+    }
+    for [m, n, k] in
+        [[1, 1, 1], [16, 16, 32], [32, 32, 64], [33, 17, 31], [70, 50, 200], [5, 96, 700]]
+    {
+        let (a, b) = (values("a", m * k), values("b", n * k));
+        for turned in [false, true] {
+            let ours = product::<3>([m, n, k], &a, &b, turned);
+            for (i, ours) in ours.iter().enumerate() {
+                let (a, b) = (&a[i / n * k..][..k], &b[i % n * k..][..k]);
+                let terms = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b));
+                let (sum, size) = terms.fold((0.0, 0.0), |(s, t), x| (s + x, t + x.abs()));
+                let error = (f64::from(*ours) - sum).abs();
+                assert!(error <= 2e-7 * size + 1e-30, "{m} {n} {k} {turned}: {error} of {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_of_every_size_are_split_exactly() {
+    if !available() {
+        return;
+    }
+    let powers = (-60..60).map(|power| 1.234_567_9f32 * 2f32.powi(power));
+    let a: Vec<f32> = powers.flat_map(|x| [x, -x]).collect();
+    let ours = product::<3>([a.len(), 1, 1], &a, &[1.0], false);
+    assert_eq!(ours, a);
+    assert!(product::<3>([1, 1, 2], &[f32::NAN, 1.0], &[1.0, 1.0], true)[0].is_nan());
+}
+
+/// Images, channels in and out, kernel, stride, height, width.
+const CASES: [[usize; 7]; 9] = [
+    [2, 3, 5, 7, 2, 19, 23],
+    [1, 5, 9, 3, 1, 7, 6],
+    [2, 9, 4, 3, 2, 7, 11],
+    [3, 40, 70, 1, 1, 9, 13],
+    [2, 6, 7, 1, 2, 5, 9],
+    [1, 1, 1, 3, 1, 1, 1],
+    [2, 33, 40, 3, 1, 40, 31],
+    [1, 300, 65, 1, 1, 33, 17],
+    [1, 60, 600, 3, 2, 9, 9],
+];
+
+#[test]
+fn convolutions_agree_with_the_portable_path() {
+    if !available() {
+        return;
+    }
+    for [images, c_in, c_out, kernel, stride, height, width] in CASES {
+        let padding = kernel / 2;
+        let g = Geometry { images, c_in, height, width, c_out, kernel, stride, padding };
+        let (x, dy) = (values("x", images * g.image_in()), images * c_out * g.pixels_out());
+        let (dy, residual) = (values("dy", dy), values("residual", dy));
+        let row = g.depth() + 1;
+        let weights = values("weights", c_out * row);
+        let matrix = Matrix { values: &weights, row, column: 1 };
+        let finish = Finish { shift: true, residual: Some(&residual), relu: true };
+        for finish in [finish, Finish { residual: None, ..finish }, Finish::default()] {
+            let ours = super::forward::<3>(&g, &x, matrix, finish);
+            near(&ours, &gemm_conv::forward(&g, &x, matrix, finish), g.depth());
+        }
+        let ours = super::input_gradient::<3>(&g, &weights, row, &dy);
+        near(&ours, &gemm_conv::input_gradient(&g, &weights, row, &dy), g.depth() / c_in * c_out);
+        let ours = super::matrix_gradient::<3>(&g, &x, &dy, row);
+        let theirs = gemm_conv::matrix_gradient(&g, &x, &dy, row);
+        near(&ours, &theirs, images * g.pixels_out());
+    }
+}
+
+/// Sums of `terms` products of numbers below 1 differ by roundings.
+fn near(ours: &[f32], theirs: &[f32], terms: usize) {
+    assert_eq!(ours.len(), theirs.len());
+    let allowed = 3e-6 * (terms as f32).sqrt();
+    for (i, (a, b)) in ours.iter().zip(theirs).enumerate() {
+        assert!((a - b).abs() <= allowed, "value {i}: {a} and {b}, {terms} terms");
+    }
+}

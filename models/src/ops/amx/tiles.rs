@@ -1,0 +1,296 @@
+//! The processor's matrix unit (Intel AMX): 32 x 32 blocks of a product, f32 results from f32 operands
+//! that were split into sums of bf16 numbers.
+//!
+//! The unit multiplies bf16 alone. An f32 number is the sum of three bf16 numbers (8 bits of mantissa each);
+//! of the nine products of two such sums the six largest are taken, and what is left out is below f32's own
+//! rounding (Henry, Tang, Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype for
+//! higher-precision computations"). Six passes of this unit still take less than half the time of one
+//! pass of AVX-512.
+
+use std::arch::asm;
+use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+use std::sync::OnceLock;
+
+/// Rows and columns of a block, and the depth of a step.
+pub const BLOCK: usize = 32;
+/// Lines of a block of results: four tiles of 16 lines.
+pub const BLOCK_LINES: usize = 4 * 16;
+
+/// One row of a tile of operands.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub struct Line(pub [u16; 32]);
+
+/// One row of a tile of results.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub struct Sums(pub [f32; 16]);
+
+/// Whether processor and system have the unit, asked once; the environment variable `IRN_AMX=0` says no.
+pub fn available() -> bool {
+    static AVAILABLE: OnceLock<bool> = OnceLock::new();
+    *AVAILABLE.get_or_init(|| {
+        std::env::var_os("IRN_AMX").is_none_or(|value| value != "0")
+            && is_x86_feature_detected!("avx512bf16")
+            && is_x86_feature_detected!("avx512bw")
+            && has_tiles()
+            && permitted()
+    })
+}
+
+/// Tiles and bf16 products in the processor, tile state enabled by the system.
+fn has_tiles() -> bool {
+    const PRODUCTS: u32 = 1 << 22;
+    const TILES: u32 = 1 << 24;
+    const STATE: u64 = 0b11 << 17;
+    const SAVED: u32 = 1 << 27;
+    if __cpuid(0).eax < 7 || __cpuid(1).ecx & SAVED == 0 {
+        return false;
+    }
+    let features = __cpuid_count(7, 0).edx;
+    // SAFETY: the bit `SAVED` says that the instruction exists.
+    let state = unsafe { enabled_state() };
+    features & (PRODUCTS | TILES) == PRODUCTS | TILES && state & STATE == STATE
+}
+
+/// # Safety
+/// The processor has `xgetbv`.
+#[target_feature(enable = "xsave")]
+unsafe fn enabled_state() -> u64 {
+    // SAFETY: the caller's promise; register 0 always exists.
+    unsafe { _xgetbv(0) }
+}
+
+/// Asks Linux for the right to use tiles, which a process needs once.
+fn permitted() -> bool {
+    const ARCH_PRCTL: u64 = 158;
+    const REQUEST_PERMISSION: u64 = 0x1023;
+    const TILE_DATA: u64 = 18;
+    let result: u64;
+    // SAFETY: the system call reads two numbers and touches no memory; `syscall` overwrites rcx and r11.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") ARCH_PRCTL => result,
+            in("rdi") REQUEST_PERMISSION,
+            in("rsi") TILE_DATA,
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result == 0
+}
+
+/// The unit's registers: eight tiles of 16 rows of 64 bytes.
+#[repr(C, align(64))]
+struct Configuration {
+    palette: u8,
+    start: u8,
+    reserved: [u8; 14],
+    row_bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+static CONFIGURATION: Configuration = Configuration {
+    palette: 1,
+    start: 0,
+    reserved: [0; 14],
+    row_bytes: [64, 64, 64, 64, 64, 64, 64, 64, 0, 0, 0, 0, 0, 0, 0, 0],
+    rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
+};
+
+/// Lines of a panel's step: two tiles of 16 lines, for each part of the numbers.
+pub const fn step_lines(parts: usize) -> usize {
+    2 * 16 * parts
+}
+
+/// Blocks `sums`, by column panel and then by row panel, become (`fresh`) or are increased by the product of
+/// the row panels `a` and the column panels `b`, each of `steps` steps of numbers in two or three parts.
+///
+/// # Panics
+/// Where the lengths do not fit together, or without [`available`].
+pub fn multiply<const PARTS: usize>(
+    a: &[Line],
+    b: &[Line],
+    steps: usize,
+    sums: &mut [Sums],
+    fresh: bool,
+) {
+    const { assert!(PARTS == 2 || PARTS == 3) };
+    let panel = steps * step_lines(PARTS);
+    assert!(available() && steps > 0, "no matrix unit, or nothing to multiply");
+    let (row_panels, column_panels) = (a.len() / panel, b.len() / panel);
+    assert_eq!((a.len() % panel, b.len() % panel), (0, 0), "whole panels");
+    assert_eq!(sums.len(), row_panels * column_panels * BLOCK_LINES, "a block for each two panels");
+    // SAFETY: the unit is there; the configuration is valid and gone when this function returns.
+    unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION, options(nostack)) };
+    let blocks = b.chunks_exact(panel).flat_map(|b| a.chunks_exact(panel).map(move |a| (a, b)));
+    for (sums, (a, b)) in sums.chunks_exact_mut(BLOCK_LINES).zip(blocks) {
+        // SAFETY: the unit is configured, both panels have `steps` steps, `sums` is a block.
+        unsafe { block::<PARTS>(steps, a.as_ptr(), b.as_ptr(), sums.as_mut_ptr(), fresh) };
+    }
+    // SAFETY: as above.
+    unsafe { asm!("tilerelease", options(nostack, nomem)) };
+}
+
+/// One block: tiles 0 to 3 sum, 4 and 5 hold rows, 6 and 7 columns. The parts meet in an order in which
+/// every two neighbours share an operand, the smallest products first where that is possible.
+///
+/// # Safety
+/// The unit is configured; `a` and `b` have `steps` steps, at least one; `sums` is a block.
+unsafe fn block<const PARTS: usize>(
+    steps: usize,
+    a: *const Line,
+    b: *const Line,
+    sums: *mut Sums,
+    fresh: bool,
+) {
+    // SAFETY: the caller's promise; every tile is 16 lines of 64 bytes, one after the other.
+    unsafe {
+        if fresh {
+            asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3");
+        } else {
+            asm!(
+                "tileloadd tmm0, [{c} + {line}]",
+                "tileloadd tmm1, [{c} + {line} + 1024]",
+                "tileloadd tmm2, [{c} + {line} + 2048]",
+                "tileloadd tmm3, [{c} + {line} + 3072]",
+                c = in(reg) sums,
+                line = in(reg) 64usize,
+                options(nostack, readonly),
+            );
+        }
+        match PARTS {
+            2 => two_parts(steps, a, b),
+            _ => three_parts(steps, a, b),
+        }
+        asm!(
+            "tilestored [{c} + {line}], tmm0",
+            "tilestored [{c} + {line} + 1024], tmm1",
+            "tilestored [{c} + {line} + 2048], tmm2",
+            "tilestored [{c} + {line} + 3072], tmm3",
+            c = in(reg) sums,
+            line = in(reg) 64usize,
+            options(nostack),
+        );
+    }
+}
+
+/// Two tiles of rows and two of columns are loaded and multiplied; the offsets are those of their parts.
+macro_rules! steps {
+    ([$($line:literal),+ $(,)?], $bytes:literal, $steps:ident, $a:ident, $b:ident) => {
+        asm!(
+            "2:",
+            $($line,)+
+            concat!("add {a}, ", $bytes),
+            concat!("add {b}, ", $bytes),
+            "dec {steps}",
+            "jnz 2b",
+            a = inout(reg) $a => _,
+            b = inout(reg) $b => _,
+            steps = inout(reg) $steps => _,
+            line = in(reg) 64usize,
+            options(nostack, readonly),
+        )
+    };
+}
+
+/// # Safety
+/// As [`block`], within which this is called.
+unsafe fn two_parts(steps: usize, a: *const Line, b: *const Line) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        steps!(
+            [
+                // Second part of the rows, first of the columns.
+                "tileloadd tmm6, [{b} + {line}]",
+                "tileloadd tmm4, [{a} + {line} + 2048]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm7, [{b} + {line} + 1024]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{a} + {line} + 3072]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                // First, first.
+                "tileloadd tmm4, [{a} + {line}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{a} + {line} + 1024]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                // First, second.
+                "tileloadd tmm6, [{b} + {line} + 2048]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tileloadd tmm7, [{b} + {line} + 3072]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+            ],
+            "4096",
+            steps,
+            a,
+            b
+        );
+    }
+}
+
+/// # Safety
+/// As [`block`], within which this is called.
+unsafe fn three_parts(steps: usize, a: *const Line, b: *const Line) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        steps!(
+            [
+                // Third part of the rows, first of the columns.
+                "tileloadd tmm6, [{b} + {line}]",
+                "tileloadd tmm4, [{a} + {line} + 4096]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm7, [{b} + {line} + 1024]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{a} + {line} + 5120]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                // Second, first.
+                "tileloadd tmm4, [{a} + {line} + 2048]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{a} + {line} + 3072]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                // Second, second.
+                "tileloadd tmm6, [{b} + {line} + 2048]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tileloadd tmm7, [{b} + {line} + 3072]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                // First, second.
+                "tileloadd tmm4, [{a} + {line}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{a} + {line} + 1024]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                // First, third.
+                "tileloadd tmm6, [{b} + {line} + 4096]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tileloadd tmm7, [{b} + {line} + 5120]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                // First, first.
+                "tileloadd tmm6, [{b} + {line}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tileloadd tmm7, [{b} + {line} + 1024]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+            ],
+            "6144",
+            steps,
+            a,
+            b
+        );
+    }
+}
