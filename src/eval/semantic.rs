@@ -1,19 +1,30 @@
 //! Confusion matrix of label images and what follows from it: IoU, mIoU, accuracy, and upstream's figures
 //! on background (`eval_sem_seg.py`; the counting is chainercv's).
 
-use anyhow::{Result, ensure};
-use ndarray::{Array2, ArrayView2, Zip, s};
+use anyhow::{Result, bail, ensure};
+use ndarray::{Array2, ArrayView2, s};
 use serde::Serialize;
+
+use crate::vectors::widest;
 
 /// A pixel of a label image as ground truth: what counts, and what is ignored.
 pub trait Truth: Copy {
     /// The class, 0 for background; `None` for a pixel that is to be ignored.
     fn class(self) -> Option<usize>;
+
+    /// The class as a byte where it fits in one; 255 for a pixel that is to be ignored.
+    fn label(self) -> u8 {
+        self.class().map_or(255, |class| class as u8)
+    }
 }
 
 impl Truth for u8 {
     fn class(self) -> Option<usize> {
         (self != 255).then_some(usize::from(self))
+    }
+
+    fn label(self) -> u8 {
+        self
     }
 }
 
@@ -55,18 +66,19 @@ impl Confusion {
             shape == expected,
             "prediction is {shape:?}, ground truth {expected:?} (height, width)"
         );
-        let highest_truth = truth.iter().filter_map(|label| label.class()).max().unwrap_or(0);
-        ensure!(
-            highest_truth <= MAX_LABEL,
-            "ground truth holds label {highest_truth}, above {MAX_LABEL}"
-        );
-        let highest_pred = pred.iter().map(|&label| predicted(label)).max().unwrap_or(0);
-        self.widen(highest_truth.max(highest_pred) + 1);
-        Zip::from(pred).and(truth).for_each(|&pred, &truth| {
-            if let Some(truth) = truth.class() {
-                self.counts[[truth, predicted(pred)]] += 1;
-            }
-        });
+        let (pred, truth) = (pred.as_standard_layout(), truth.as_standard_layout());
+        let pred = pred.as_slice().expect("standard layout");
+        let truth = truth.as_slice().expect("standard layout");
+        let beyond = |label: &&T| label.class().is_some_and(|class| class > MAX_LABEL);
+        if let Some(label) = truth.iter().find(beyond).and_then(|label| label.class()) {
+            bail!("ground truth holds label {label}, above {MAX_LABEL}");
+        }
+        let truth: Vec<u8> = truth.iter().map(|label| label.label()).collect();
+        let labels = usize::from(highest(pred).max(highest(&truth))) + 1;
+        self.widen(labels);
+        for ((truth, pred), pixels) in counted(pred, &truth, labels) {
+            self.counts[[truth, pred]] += pixels;
+        }
         Ok(())
     }
 
@@ -178,8 +190,48 @@ pub(super) fn mean(values: &[Option<f64>]) -> Option<f64> {
     (!present.is_empty()).then(|| present.iter().sum::<f64>() / present.len() as f64)
 }
 
-fn predicted(label: u8) -> usize {
-    if label == 255 { 0 } else { usize::from(label) }
+/// The largest label, 255 aside.
+fn highest(labels: &[u8]) -> u8 {
+    #[inline(always)]
+    fn highest(labels: &[u8]) -> u8 {
+        labels.iter().fold(0, |most, &label| most.max(if label == 255 { 0 } else { label }))
+    }
+    widest!(highest(labels: &[u8]) -> u8)
+}
+
+/// Pixels that are looked at together: mostly they are all alike.
+const STRIDE: usize = 8;
+
+/// The numbers of pixels of each kind (ground truth, prediction) that are not ignored. All labels but 255
+/// are below `labels`.
+fn counted(
+    pred: &[u8],
+    truth: &[u8],
+    labels: usize,
+) -> impl Iterator<Item = ((usize, usize), u64)> {
+    // A row and a column more for 255, whatever it stands for.
+    let side = labels + 1;
+    let mut table = vec![0u64; side * side];
+    let place = |truth: u8, pred: u8| {
+        usize::from(truth).min(labels) * side + usize::from(pred).min(labels)
+    };
+    for (pred, truth) in pred.chunks(STRIDE).zip(truth.chunks(STRIDE)) {
+        if alike(pred) && alike(truth) {
+            table[place(truth[0], pred[0])] += pred.len() as u64;
+        } else {
+            pred.iter().zip(truth).for_each(|(&pred, &truth)| table[place(truth, pred)] += 1);
+        }
+    }
+    let cells = (0..labels).flat_map(move |truth| (0..side).map(move |pred| (truth, pred)));
+    let background = move |pred| if pred == labels { 0 } else { pred };
+    cells.map(move |(truth, pred)| ((truth, background(pred)), table[truth * side + pred]))
+}
+
+fn alike(labels: &[u8]) -> bool {
+    match labels.first_chunk::<STRIDE>() {
+        Some(eight) => *eight == [eight[0]; STRIDE],
+        None => labels.iter().all(|label| *label == labels[0]),
+    }
 }
 
 #[cfg(test)]

@@ -12,12 +12,14 @@ pub mod chebyshev;
 pub mod clusters;
 pub mod components;
 pub mod crf;
+mod field;
 pub mod instances;
 pub mod interpolate;
 pub mod merge;
 mod product;
 pub mod random_walk;
 pub mod semantic;
+pub mod winners;
 
 pub use self::{
     instances::{Instances, instances},
