@@ -98,7 +98,10 @@ mod tests {
         assert_eq!(mirror, plain.slice(s![.., .., ..;-1]));
         let pair = norm.pair(photo.view());
         assert_eq!(pair, ndarray::stack![Axis(0), plain, mirror]);
-        assert_eq!(norm.pair(photo.slice(s![1..3, 2.., ..])).slice(s![0, .., .., ..]), plain.slice(s![.., 1..3, 2..]));
+        assert_eq!(
+            norm.pair(photo.slice(s![1..3, 2.., ..])).slice(s![0, .., .., ..]),
+            plain.slice(s![.., 1..3, 2..])
+        );
         assert!(norm.pair(photo.slice(s![..0, .., ..])).is_empty());
     }
 

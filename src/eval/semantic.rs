@@ -5,7 +5,7 @@ use anyhow::{Result, bail, ensure};
 use ndarray::{Array2, ArrayView2, s};
 use serde::Serialize;
 
-use crate::vectors::widest;
+use super::count::{counted, highest};
 
 /// A pixel of a label image as ground truth: what counts, and what is ignored.
 pub trait Truth: Copy {
@@ -188,50 +188,6 @@ impl SemanticScores {
 pub(super) fn mean(values: &[Option<f64>]) -> Option<f64> {
     let present: Vec<f64> = values.iter().copied().flatten().collect();
     (!present.is_empty()).then(|| present.iter().sum::<f64>() / present.len() as f64)
-}
-
-/// The largest label, 255 aside.
-fn highest(labels: &[u8]) -> u8 {
-    #[inline(always)]
-    fn highest(labels: &[u8]) -> u8 {
-        labels.iter().fold(0, |most, &label| most.max(if label == 255 { 0 } else { label }))
-    }
-    widest!(highest(labels: &[u8]) -> u8)
-}
-
-/// Pixels that are looked at together: mostly they are all alike.
-const STRIDE: usize = 8;
-
-/// The numbers of pixels of each kind (ground truth, prediction) that are not ignored. All labels but 255
-/// are below `labels`.
-fn counted(
-    pred: &[u8],
-    truth: &[u8],
-    labels: usize,
-) -> impl Iterator<Item = ((usize, usize), u64)> {
-    // A row and a column more for 255, whatever it stands for.
-    let side = labels + 1;
-    let mut table = vec![0u64; side * side];
-    let place = |truth: u8, pred: u8| {
-        usize::from(truth).min(labels) * side + usize::from(pred).min(labels)
-    };
-    for (pred, truth) in pred.chunks(STRIDE).zip(truth.chunks(STRIDE)) {
-        if alike(pred) && alike(truth) {
-            table[place(truth[0], pred[0])] += pred.len() as u64;
-        } else {
-            pred.iter().zip(truth).for_each(|(&pred, &truth)| table[place(truth, pred)] += 1);
-        }
-    }
-    let cells = (0..labels).flat_map(move |truth| (0..side).map(move |pred| (truth, pred)));
-    let background = move |pred| if pred == labels { 0 } else { pred };
-    cells.map(move |(truth, pred)| ((truth, background(pred)), table[truth * side + pred]))
-}
-
-fn alike(labels: &[u8]) -> bool {
-    match labels.first_chunk::<STRIDE>() {
-        Some(eight) => *eight == [eight[0]; STRIDE],
-        None => labels.iter().all(|label| *label == labels[0]),
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 //! but the state: where a state returns, whole rounds are left out, which changes nothing. Most pixels
 //! come to rest long before 300 steps; the next pixel takes their lane.
 
+use std::ops::Range;
+
 use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
 
@@ -16,6 +18,10 @@ pub const STEPS: usize = 300;
 
 /// Steps between two looks at whether a state has returned; longer rounds are walked to the end.
 const ROUND: usize = 16;
+/// Groups of lanes that move side by side: one's arithmetic hides how long another's memory takes.
+const GROUPS: usize = 2;
+/// The pixel of a lane that has none.
+const NOTHING: usize = usize::MAX;
 /// Pixels of one task.
 const TASK: usize = 1024;
 
@@ -60,42 +66,72 @@ fn follow(
     ends: &mut [[f32; 2]],
     step: impl Fn(&State) -> State,
 ) {
-    let mut history = [State::START; ROUND + 1];
-    // Of each lane: its pixel, none once the pixels have run out, and the steps that are left.
-    let mut work = [(usize::MAX, 0); LANES];
-    let mut pixels = 0..ends.len();
-    for (lane, work) in work.iter_mut().enumerate() {
-        if let Some(pixel) = pixels.next() {
-            *work = (pixel, steps);
-            history[0].put(lane, first + pixel, field.width);
+    let mut waiting = 0..ends.len();
+    let mut groups: [Group; GROUPS] = std::array::from_fn(|_| Group::IDLE);
+    for group in &mut groups {
+        let mut next = State::START;
+        (0..LANES)
+            .for_each(|lane| group.take(lane, &mut next, &mut waiting, steps, (field, first)));
+        group.history[0] = next;
+    }
+    while groups.iter().any(Group::busy) {
+        for i in 0..ROUND {
+            for group in &mut groups {
+                group.history[i + 1] = step(&group.history[i]);
+            }
+        }
+        for group in &mut groups {
+            let mut next = group.history[ROUND];
+            for lane in 0..LANES {
+                let (pixel, left) = group.work[lane];
+                if pixel == NOTHING {
+                    continue;
+                }
+                if let Some(end) = end(&group.history, lane, left) {
+                    ends[pixel] = end;
+                    group.take(lane, &mut next, &mut waiting, steps, (field, first));
+                } else {
+                    group.work[lane].1 = left - ROUND;
+                }
+            }
+            group.history[0] = next;
         }
     }
-    while work.iter().any(|&(pixel, _)| pixel != usize::MAX) {
-        for i in 0..ROUND {
-            history[i + 1] = step(&history[i]);
+}
+
+/// A few pixels on their way.
+struct Group {
+    /// Where they were at the last look, and after each step since.
+    history: [State; ROUND + 1],
+    /// Of each lane: its pixel, or [`NOTHING`], and the steps that were left at the last look.
+    work: [(usize, usize); LANES],
+}
+
+impl Group {
+    const IDLE: Self = Self { history: [State::START; ROUND + 1], work: [(NOTHING, 0); LANES] };
+
+    fn busy(&self) -> bool {
+        self.work.iter().any(|&(pixel, _)| pixel != NOTHING)
+    }
+
+    /// Gives `lane` the next of the waiting pixels.
+    fn take(
+        &mut self,
+        lane: usize,
+        state: &mut State,
+        waiting: &mut Range<usize>,
+        steps: usize,
+        (field, first): (&Field, usize),
+    ) {
+        self.work[lane] = (waiting.next().unwrap_or(NOTHING), steps);
+        if self.work[lane].0 != NOTHING {
+            state.put(lane, first + self.work[lane].0, field.width);
         }
-        let mut next = history[ROUND];
-        for (lane, (pixel, left)) in work.iter_mut().enumerate() {
-            if *pixel == usize::MAX {
-                continue;
-            }
-            let Some(end) = end(&history, lane, *left) else {
-                *left -= ROUND;
-                continue;
-            };
-            ends[*pixel] = end;
-            (*pixel, *left) = (pixels.next().unwrap_or(usize::MAX), steps);
-            if *pixel != usize::MAX {
-                next.put(lane, first + *pixel, field.width);
-            }
-        }
-        history[0] = next;
     }
 }
 
 /// Where the pixel of `lane` ends that has `left` steps to go from the first state, if that can be
 /// told: it arrives, or it has come back to the first state and goes round.
-#[inline(always)]
 fn end(history: &[State; ROUND + 1], lane: usize, left: usize) -> Option<[f32; 2]> {
     if left <= ROUND {
         return Some(history[left].of(lane));

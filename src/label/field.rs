@@ -94,14 +94,14 @@ impl Field {
     /// # Safety
     /// [`Self::has_avx512`], and every lane of `state` is a pixel's position or what a step made of one.
     #[cfg(target_arch = "x86_64")]
+    #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2")]
     pub unsafe fn step_avx512(&self, state: &State) -> State {
         use std::arch::x86_64::*;
         let (one, ones) = (_mm512_set1_pd(1.0), _mm256_set1_epi32(1));
         // SAFETY: both are arrays of eight f32.
-        let (y, x) = unsafe {
-            (_mm256_loadu_ps(state.y.as_ptr()), _mm256_loadu_ps(state.x.as_ptr()))
-        };
+        let (y, x) =
+            unsafe { (_mm256_loadu_ps(state.y.as_ptr()), _mm256_loadu_ps(state.x.as_ptr())) };
         let (wide_y, wide_x) = (_mm512_cvtps_pd(y), _mm512_cvtps_pd(x));
         // What is no number becomes the most negative integer, which is brought to 0 as `as u32` does.
         let floor = |v| _mm256_max_epi32(_mm256_cvttps_epi32(v), _mm256_setzero_si256());

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, Array3, ArrayView3, Axis};
+use ndarray::{Array2, Array3, ArrayView3};
 use rayon::prelude::*;
 
 /// Height and width.
@@ -54,20 +54,19 @@ impl Stretched {
         let rows = Taps::new(h, full.0, cut.0);
         let columns = Taps::new(w, full.1, cut.1);
         let mut stretched = Array3::zeros((channels, h, cut.1));
-        let targets = stretched.axis_iter_mut(Axis(0)).into_par_iter();
         let mut highest = Array2::from_elem((channels, h), f32::NEG_INFINITY);
-        let highs = highest.axis_iter_mut(Axis(0)).into_par_iter();
-        let sources = maps.axis_iter(Axis(0)).into_par_iter();
-        targets.zip(sources).zip(highs).for_each(|((mut target, map), mut highs)| {
-            let lines = target.rows_mut().into_iter().zip(map.rows()).zip(&mut highs);
-            for ((mut line, row), highest) in lines {
-                for (out, tap) in line.iter_mut().zip(&columns.0) {
-                    *out = tap.weights[0] * row[tap.low] + tap.weights[1] * row[tap.high];
-                }
-                // Blends of a row are not above it, but rounding may be.
-                let above = |highest: f32, &value: &f32| if value > highest { value } else { highest };
-                *highest = row.iter().fold(*highest, above);
+        let maps = maps.as_standard_layout();
+        let sources = maps.as_slice().expect("standard layout").par_chunks_exact(w);
+        let targets = stretched.as_slice_mut().expect("fresh arrays are contiguous");
+        let highs = highest.as_slice_mut().expect("fresh arrays are contiguous").par_iter_mut();
+        let targets = targets.par_chunks_exact_mut(cut.1).zip(highs).with_min_len(32);
+        targets.zip(sources).for_each(|((target, highest), row)| {
+            for (out, tap) in target.iter_mut().zip(&columns.0) {
+                *out = tap.weights[0] * row[tap.low] + tap.weights[1] * row[tap.high];
             }
+            // Blends of a row are not above it, but rounding may be.
+            let above = |highest: f32, &value: &f32| if value > highest { value } else { highest };
+            *highest = row.iter().fold(*highest, above);
         });
         Self { rows, maps: stretched, highest }
     }
@@ -109,19 +108,19 @@ impl Stretched {
 
     /// Row `y` of the result for `channel`.
     pub fn row(&self, channel: usize, y: usize) -> impl Iterator<Item = f32> + '_ {
-        self.part(channel, y, 0..self.maps.dim().2)
+        let ([low, high], weights) = self.blend(channel, y, 0..self.maps.dim().2);
+        low.iter().zip(high).map(move |(a, b)| weights[0] * a + weights[1] * b)
     }
 
-    /// Some columns of row `y` of the result for `channel`.
-    pub fn part(
+    /// The two rows that some columns of row `y` are blended of, and their weights.
+    pub fn blend(
         &self,
         channel: usize,
         y: usize,
         columns: Range<usize>,
-    ) -> impl Iterator<Item = f32> + '_ {
+    ) -> ([&[f32]; 2], [f32; 2]) {
         let Tap { low, high, weights } = self.rows.0[y];
-        let line = |row: usize| self.line(channel, row)[columns.clone()].iter();
-        line(low).zip(line(high)).map(move |(a, b)| weights[0] * a + weights[1] * b)
+        ([low, high].map(|row| &self.line(channel, row)[columns.clone()]), weights)
     }
 }
 

@@ -8,6 +8,7 @@ use ndarray::{Array2, ArrayView3, Axis};
 use rayon::prelude::*;
 
 use super::interpolate::{Size, Stretched};
+use crate::vectors::widest;
 
 /// Maps that are stretched to full width together.
 const GROUP: usize = 16;
@@ -59,7 +60,8 @@ fn highest_of(group: &Stretched, height: usize, least: f32) -> f32 {
             break;
         }
         let values = group.row(channel, y);
-        highest = values.fold(highest, |highest, value| if value > highest { value } else { highest });
+        highest =
+            values.fold(highest, |highest, value| if value > highest { value } else { highest });
     }
     highest
 }
@@ -77,15 +79,36 @@ impl Winners {
             for channel in 0..group.channels() {
                 let number = (first + channel + 1) as u32;
                 let part = group.above(channel, y, limit);
-                let row = group.part(channel, y, part.clone());
-                for ((best, map), score) in best[part.clone()].iter_mut().zip(&mut map[part]).zip(row) {
-                    let score = score / maximum;
-                    let wins = score > *best;
-                    *best = if wins { score } else { *best };
-                    *map = if wins { number } else { *map };
-                }
+                let (rows, weights) = group.blend(channel, y, part.clone());
+                let (best, map) = (&mut best[part.clone()], &mut map[part]);
+                widest!(beat(
+                    best: &mut [f32],
+                    map: &mut [u32],
+                    rows: [&[f32]; 2],
+                    weights: [f32; 2],
+                    maximum: f32,
+                    number: u32,
+                ));
             }
         });
+    }
+}
+
+/// Lets a map's blended rows compete with the best so far.
+#[inline(always)]
+fn beat(
+    best: &mut [f32],
+    map: &mut [u32],
+    [low, high]: [&[f32]; 2],
+    weights: [f32; 2],
+    maximum: f32,
+    number: u32,
+) {
+    for (((best, map), low), high) in best.iter_mut().zip(map).zip(low).zip(high) {
+        let score = (weights[0] * low + weights[1] * high) / maximum;
+        let wins = score > *best;
+        *best = if wins { score } else { *best };
+        *map = if wins { number } else { *map };
     }
 }
 

@@ -26,10 +26,13 @@ impl<M> Workers<M> {
     /// The first error of `open`.
     pub fn open(threads: usize, open: impl Fn(usize) -> Result<M>) -> Result<Self> {
         let count = threads.clamp(1, MOST);
+        let share = |worker| threads / count + usize::from(worker < threads % count);
+        let models = (0..count).map(|worker| open(share(worker).max(1)));
+        let models = models.collect::<Result<Vec<M>>>()?;
         let (put_back, idle) = bounded(count);
-        for worker in 0..count {
-            let share = threads / count + usize::from(worker < threads % count);
-            put_back.send(open(share.max(1))?)?;
+        for model in models {
+            // There is room for all of them.
+            drop(put_back.send(model));
         }
         Ok(Self { put_back, idle })
     }
@@ -77,7 +80,9 @@ mod tests {
 
     #[test]
     fn threads_are_shared_out() {
-        for (threads, expected) in [(0, vec![1]), (1, vec![1]), (2, vec![1, 1]), (7, vec![2, 2, 2, 1])] {
+        for (threads, expected) in
+            [(0, vec![1]), (1, vec![1]), (2, vec![1, 1]), (7, vec![2, 2, 2, 1])]
+        {
             let workers = Workers::open(threads, Ok).unwrap();
             let mut lent: Vec<_> = (0..expected.len()).map(|_| workers.lend()).collect();
             assert_eq!(lent.iter().map(|model| **model).collect::<Vec<_>>(), expected);
