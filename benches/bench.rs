@@ -7,7 +7,8 @@
 //!
 //! `--stage NAME` runs one (several of them: repeat it), `--list` names them. `IRN_BENCH_DENSE=1` runs the
 //! peer's dense random walk whole (minutes) instead of measuring one of its eight products; `IRN_PHOTOS`
-//! (`../shared/data/voc-animals/VOC2012`) has the photos of the stages over 50 photos.
+//! (`../shared/data/voc-animals/VOC2012`) has the photos of the stages over 50 photos
+//! (`IRN_BENCH_PHOTOS` sets another number).
 
 mod bench {
     pub mod evaluation;

@@ -16,8 +16,11 @@ use super::inputs::{Inputs, alone, beside, largest};
 use super::measure::Measured;
 use super::networks::{SCALES, cam_model, irn_model};
 
-/// How many photos a run has.
-const PHOTOS: usize = 50;
+/// How many photos a run has: 50, or `IRN_BENCH_PHOTOS` for a quick look.
+fn count() -> usize {
+    let wanted = std::env::var("IRN_BENCH_PHOTOS").ok().and_then(|text| text.parse().ok());
+    wanted.unwrap_or(50).max(1)
+}
 
 /// Photos of the peer's size, 500 x 375; none where there are too few.
 fn photos() -> Result<Vec<PathBuf>> {
@@ -27,8 +30,8 @@ fn photos() -> Result<Vec<PathBuf>> {
     paths.sort();
     let alike =
         |path: &PathBuf| size_of(path, ExifRule::Ignore).is_ok_and(|size| size == (375, 500));
-    let chosen: Vec<PathBuf> = paths.into_iter().filter(alike).take(PHOTOS).collect();
-    Ok(if chosen.len() == PHOTOS { chosen } else { Vec::new() })
+    let chosen: Vec<PathBuf> = paths.into_iter().filter(alike).take(count()).collect();
+    Ok(if chosen.len() == count() { chosen } else { Vec::new() })
 }
 
 /// Seconds a photo of `work` on all photos, each read from its file; the peer's picture where there are none.
@@ -48,8 +51,8 @@ fn per_photo(
     };
     run(threads)?;
     let start = Instant::now();
-    run(PHOTOS)?;
-    Ok(start.elapsed().as_secs_f64() / PHOTOS as f64)
+    run(count())?;
+    Ok(start.elapsed().as_secs_f64() / count() as f64)
 }
 
 /// CAMs at four scales.
