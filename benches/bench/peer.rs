@@ -54,7 +54,7 @@ impl Peer {
         let python = std::env::var("IRN_PYTHON").unwrap_or_else(|_| "python3".into());
         let baseline = inputs::beside("IRN_BASELINE", "baseline/torch_baseline.py");
         ensure!(baseline.is_file(), "no {} (IRN_BASELINE names another)", baseline.display());
-        let modules = "import torch, numpy, PIL, onnxruntime";
+        let modules = "import torch, numpy, PIL";
         let tried = Command::new(&python).args(["-c", modules]).output();
         let tried = tried.with_context(|| format!("no {python} (IRN_PYTHON names another)"))?;
         if !tried.status.success() {
