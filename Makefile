@@ -1,10 +1,11 @@
 # make demo    everything once, from nothing to a page of pictures
 # make test    all tests
+# make bench   times of all stages beside the PyTorch peer's, where there is one; STAGE=name for one
 # make check   what CI runs besides: format, lints, documentation
 
 export PATH := $(CURDIR)/.deps/cmake/cmake/data/bin:$(PATH)
 
-.PHONY: demo test check build deps golden clean
+.PHONY: demo test bench check build deps golden clean
 
 deps:
 	@sh scripts/deps.sh
@@ -26,6 +27,9 @@ test: deps
 
 golden: deps
 	cargo test --release --test it golden
+
+bench: deps
+	cargo bench --workspace --bench bench -- $(STAGE:%=--stage %)
 
 check: deps
 	cargo fmt --all --check

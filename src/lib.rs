@@ -34,5 +34,6 @@ pub mod overlap;
 pub mod pipeline;
 pub mod progress;
 pub mod timings;
+mod vectors;
 
 pub use error::Hint;

@@ -1,7 +1,8 @@
 //! Photos as network input: `(v / 255 - mean) / std` in f64, rounded once (upstream's
 //! `TorchvisionNormalize`), by a table of the 256 values of each channel.
 
-use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, Zip, s};
+use ndarray::{Array3, Array4, ArrayView3, ArrayViewMut3, Axis, Zip, s};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Mean and standard deviation of each of R, G, B on a scale of 0..1.
@@ -38,6 +39,31 @@ impl Normalisation {
         out
     }
 
+    /// The photo and its mirror image, `[2, 3, H, W]`, in one pass over the photo's rows.
+    pub fn pair(&self, photo: ArrayView3<u8>) -> Array4<f32> {
+        let (h, w, _) = photo.dim();
+        let mut pair = Array4::zeros((2, 3, h, w));
+        if photo.is_empty() {
+            return pair;
+        }
+        let photo = photo.as_standard_layout();
+        let pixels = photo.as_slice().expect("standard layout");
+        let tables = self.table();
+        let values = pair.as_slice_mut().expect("a fresh array");
+        let (plain, mirror) = values.split_at_mut(3 * h * w);
+        let rows = plain.par_chunks_exact_mut(w).zip(mirror.par_chunks_exact_mut(w));
+        rows.with_min_len(32).enumerate().for_each(|(at, (plain, mirror))| {
+            let (channel, y) = (at / h, at % h);
+            let table = &tables[channel];
+            let (row, _) = pixels[3 * w * y..][..3 * w].as_chunks::<3>();
+            for ((pixel, plain), mirror) in row.iter().zip(plain).zip(mirror.iter_mut().rev()) {
+                let value = table[usize::from(pixel[channel])];
+                (*plain, *mirror) = (value, value);
+            }
+        });
+        pair
+    }
+
     /// As [`Self::normalise`], into the top left of `out` `[3, h, w]` (a slice of a batch, say);
     /// what the photo does not cover stays as it is.
     ///
@@ -70,6 +96,13 @@ mod tests {
         let plain = norm.normalise(photo.view());
         let mirror = norm.normalise(mirrored(photo.view()));
         assert_eq!(mirror, plain.slice(s![.., .., ..;-1]));
+        let pair = norm.pair(photo.view());
+        assert_eq!(pair, ndarray::stack![Axis(0), plain, mirror]);
+        assert_eq!(
+            norm.pair(photo.slice(s![1..3, 2.., ..])).slice(s![0, .., .., ..]),
+            plain.slice(s![.., 1..3, 2..])
+        );
+        assert!(norm.pair(photo.slice(s![..0, .., ..])).is_empty());
     }
 
     #[test]

@@ -3,8 +3,12 @@
 //! The quality of the CAMs depends on it (ALGORITHMS section 12). Bicubic is two passes in 22-bit
 //! fixed point with rounding to u8 in between; the horizontal pass comes first.
 
+use std::borrow::Cow;
+
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis};
 use rayon::prelude::*;
+
+use crate::vectors::widest;
 
 /// Fixed-point precision of the weights.
 const PRECISION: u32 = 22;
@@ -44,13 +48,15 @@ pub fn bicubic(picture: ArrayView3<u8>, (h, w): (usize, usize)) -> Array3<u8> {
     if picture.is_empty() {
         return Array3::zeros((h, w, channels));
     }
-    let mut values: Vec<u8> = picture.iter().copied().collect();
+    let picture = picture.as_standard_layout();
+    let mut values = Cow::from(picture.as_slice().expect("standard layout"));
     if w != in_w {
-        values = horizontal(&values, channels, &Weights::new(in_w, w));
+        values = Cow::from(horizontal(&values, channels, &Weights::new(in_w, w)));
     }
     if h != in_h {
-        values = vertical(&values, w * channels, &Weights::new(in_h, h));
+        values = Cow::from(vertical(&values, w * channels, &Weights::new(in_h, h)));
     }
+    let values = values.into_owned();
     Array3::from_shape_vec((h, w, channels), values).expect("the passes make h x w pixels")
 }
 
@@ -150,29 +156,6 @@ fn to_u8(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
 
-/// Calls a row function, compiled for AVX2 where the processor has it: the baseline of x86-64 lacks
-/// a 32-bit multiplication of vectors (measured: 1.7 times as fast).
-macro_rules! pass {
-    ($row:ident($($name:ident: $kind:ty),*)) => {{
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2")]
-        fn with_avx2($($name: $kind),*) {
-            $row($($name),*);
-        }
-        #[cfg(target_arch = "x86_64")]
-        let done = is_x86_feature_detected!("avx2") && {
-            // SAFETY: the processor has AVX2, as was just checked.
-            unsafe { with_avx2($($name),*) };
-            true
-        };
-        #[cfg(not(target_arch = "x86_64"))]
-        let done = false;
-        if !done {
-            $row($($name),*);
-        }
-    }};
-}
-
 fn horizontal(values: &[u8], channels: usize, weights: &Weights) -> Vec<u8> {
     let (in_row, out_row) = (weights.length * channels, weights.out() * channels);
     let mut out = vec![0; values.len() / in_row * out_row];
@@ -182,7 +165,7 @@ fn horizontal(values: &[u8], channels: usize, weights: &Weights) -> Vec<u8> {
         || vec![0; in_row + LANES],
         |padded, (out, row)| {
             padded[..in_row].copy_from_slice(row);
-            pass!(horizontal_row(padded: &[u8], out: &mut [u8], channels: usize, weights: &Weights));
+            widest!(horizontal_row(padded: &[u8], out: &mut [u8], channels: usize, weights: &Weights));
         },
     );
     out
@@ -212,7 +195,7 @@ fn vertical(values: &[u8], row: usize, weights: &Weights) -> Vec<u8> {
         |sums, (index, out)| {
             let (first, taps) = weights.of(index);
             let sources = &values[first * row..];
-            pass!(vertical_row(sources: &[u8], out: &mut [u8], sums: &mut [i32], taps: &[i32]));
+            widest!(vertical_row(sources: &[u8], out: &mut [u8], sums: &mut [i32], taps: &[i32]));
         },
     );
     out

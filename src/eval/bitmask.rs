@@ -1,34 +1,30 @@
-//! Masks as packed bits: the intersection of two is a handful of `popcount`s, none at all when their bounding
-//! boxes do not meet.
+//! Masks as packed bits: the intersection of two is a handful of `popcount`s, over the words where both have
+//! any.
 
 use std::ops::Range;
 
 use ndarray::ArrayView2;
 
+use crate::vectors::widest;
+
 /// One mask, row after row, 64 pixels a word.
 #[derive(Clone, Debug)]
 pub struct BitMask {
-    width: usize,
     words: Vec<u64>,
     area: u64,
-    rows: Range<usize>,
-    columns: Range<usize>,
+    /// From the first word that is not zero to behind the last.
+    used: Range<usize>,
 }
 
 impl BitMask {
     /// Packs `mask` `[h, w]`.
     pub fn new(mask: ArrayView2<bool>) -> Self {
-        let (height, width) = mask.dim();
-        let mut words = vec![0u64; (height * width).div_ceil(64)];
-        let (mut rows, mut columns) = (0..0, 0..0);
-        for ((y, x), _) in mask.indexed_iter().filter(|(_, set)| **set) {
-            let at = y * width + x;
-            words[at / 64] |= 1 << (at % 64);
-            extend(&mut rows, y);
-            extend(&mut columns, x);
-        }
-        let area = words.iter().map(|word| u64::from(word.count_ones())).sum();
-        Self { width, words, area, rows, columns }
+        let mask = mask.as_standard_layout();
+        let words = packed(mask.as_slice().expect("standard layout"));
+        let start = words.iter().position(|&word| word != 0).unwrap_or(0);
+        let end = words.iter().rposition(|&word| word != 0).map_or(0, |last| last + 1);
+        let area = words[start..end].iter().map(|word| u64::from(word.count_ones())).sum();
+        Self { words, area, used: start..end }
     }
 
     /// Number of set pixels.
@@ -38,13 +34,10 @@ impl BitMask {
 
     /// Pixels set in both masks, which must have the same shape.
     pub fn intersection(&self, other: &Self) -> u64 {
-        let rows = shared(&self.rows, &other.rows);
-        if rows.is_empty() || shared(&self.columns, &other.columns).is_empty() {
-            return 0;
-        }
-        let words = rows.start * self.width / 64..(rows.end * self.width).div_ceil(64);
-        let pairs = self.words[words.clone()].iter().zip(&other.words[words]);
-        pairs.map(|(a, b)| u64::from((a & b).count_ones())).sum()
+        let start = self.used.start.max(other.used.start);
+        let end = self.used.end.min(other.used.end).max(start);
+        let (ours, theirs) = (&self.words[start..end], &other.words[start..end]);
+        widest!(common(ours: &[u64], theirs: &[u64]) -> u64)
     }
 
     /// Intersection over union, divided in f64 and rounded to f32 as chainercv does; NaN for two empty masks.
@@ -55,13 +48,32 @@ impl BitMask {
     }
 }
 
-fn extend(range: &mut Range<usize>, at: usize) {
-    let start = if range.end == 0 { at } else { range.start.min(at) };
-    *range = start..range.end.max(at + 1);
+#[inline(always)]
+fn common(a: &[u64], b: &[u64]) -> u64 {
+    a.iter().zip(b).map(|(a, b)| u64::from((a & b).count_ones())).sum()
 }
 
-fn shared(a: &Range<usize>, b: &Range<usize>) -> Range<usize> {
-    a.start.max(b.start)..a.end.min(b.end)
+fn packed(mask: &[bool]) -> Vec<u64> {
+    let (words, rest) = mask.as_chunks::<64>();
+    let mut packed: Vec<u64> = words.iter().map(word).collect();
+    if !rest.is_empty() {
+        let mut last = [false; 64];
+        last[..rest.len()].copy_from_slice(rest);
+        packed.push(word(&last));
+    }
+    packed
+}
+
+/// 64 pixels as bits, the first lowest.
+fn word(pixels: &[bool; 64]) -> u64 {
+    let (eights, _) = pixels.as_chunks::<8>();
+    eights.iter().rev().fold(0, |word, eight| word << 8 | bits(*eight))
+}
+
+/// Eight pixels as eight bits, the first lowest: the multiplication moves the low bit of byte `i` to bit
+/// `56 + i`, and no two meet.
+fn bits(pixels: [bool; 8]) -> u64 {
+    u64::from_le_bytes(pixels.map(u8::from)).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
 #[cfg(test)]
@@ -73,7 +85,7 @@ mod tests {
     #[test]
     fn agrees_with_counting_pixels() {
         let mask = |seed: usize| {
-            Array2::from_shape_fn((13, 17), |(y, x)| {
+            Array2::from_shape_fn((13, 37), |(y, x)| {
                 (seed..seed + 6).contains(&y) && (y * 31 + x * 17) % (seed + 2) < 2
             })
         };

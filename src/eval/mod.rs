@@ -3,6 +3,7 @@
 
 pub mod bitmask;
 pub mod coco;
+mod count;
 pub mod instance;
 pub mod precision;
 pub mod semantic;

@@ -1,19 +1,30 @@
 //! Confusion matrix of label images and what follows from it: IoU, mIoU, accuracy, and upstream's figures
 //! on background (`eval_sem_seg.py`; the counting is chainercv's).
 
-use anyhow::{Result, ensure};
-use ndarray::{Array2, ArrayView2, Zip, s};
+use anyhow::{Result, bail, ensure};
+use ndarray::{Array2, ArrayView2, s};
 use serde::Serialize;
+
+use super::count::{counted, highest};
 
 /// A pixel of a label image as ground truth: what counts, and what is ignored.
 pub trait Truth: Copy {
     /// The class, 0 for background; `None` for a pixel that is to be ignored.
     fn class(self) -> Option<usize>;
+
+    /// The class as a byte where it fits in one; 255 for a pixel that is to be ignored.
+    fn label(self) -> u8 {
+        self.class().map_or(255, |class| class as u8)
+    }
 }
 
 impl Truth for u8 {
     fn class(self) -> Option<usize> {
         (self != 255).then_some(usize::from(self))
+    }
+
+    fn label(self) -> u8 {
+        self
     }
 }
 
@@ -55,18 +66,19 @@ impl Confusion {
             shape == expected,
             "prediction is {shape:?}, ground truth {expected:?} (height, width)"
         );
-        let highest_truth = truth.iter().filter_map(|label| label.class()).max().unwrap_or(0);
-        ensure!(
-            highest_truth <= MAX_LABEL,
-            "ground truth holds label {highest_truth}, above {MAX_LABEL}"
-        );
-        let highest_pred = pred.iter().map(|&label| predicted(label)).max().unwrap_or(0);
-        self.widen(highest_truth.max(highest_pred) + 1);
-        Zip::from(pred).and(truth).for_each(|&pred, &truth| {
-            if let Some(truth) = truth.class() {
-                self.counts[[truth, predicted(pred)]] += 1;
-            }
-        });
+        let (pred, truth) = (pred.as_standard_layout(), truth.as_standard_layout());
+        let pred = pred.as_slice().expect("standard layout");
+        let truth = truth.as_slice().expect("standard layout");
+        let beyond = |label: &&T| label.class().is_some_and(|class| class > MAX_LABEL);
+        if let Some(label) = truth.iter().find(beyond).and_then(|label| label.class()) {
+            bail!("ground truth holds label {label}, above {MAX_LABEL}");
+        }
+        let truth: Vec<u8> = truth.iter().map(|label| label.label()).collect();
+        let labels = usize::from(highest(pred).max(highest(&truth))) + 1;
+        self.widen(labels);
+        for ((truth, pred), pixels) in counted(pred, &truth, labels) {
+            self.counts[[truth, pred]] += pixels;
+        }
         Ok(())
     }
 
@@ -176,10 +188,6 @@ impl SemanticScores {
 pub(super) fn mean(values: &[Option<f64>]) -> Option<f64> {
     let present: Vec<f64> = values.iter().copied().flatten().collect();
     (!present.is_empty()).then(|| present.iter().sum::<f64>() / present.len() as f64)
-}
-
-fn predicted(label: u8) -> usize {
-    if label == 255 { 0 } else { usize::from(label) }
 }
 
 #[cfg(test)]

@@ -2,31 +2,39 @@
 //! `find_centroids_with_refinement`).
 //!
 //! Results on a limit cycle depend on the number of steps and on every rounding, so both are
-//! upstream's: state in f32, the arithmetic of one step in f64, 300 steps.
+//! upstream's: state in f32, the arithmetic of one step in f64, 300 steps. A step depends on nothing
+//! but the state: where a state returns, whole rounds are left out, which changes nothing. Most pixels
+//! come to rest long before 300 steps; the next pixel takes their lane.
 
-use ndarray::{Array2, Array3, ArrayView3};
+use std::ops::Range;
+
+use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
+
+use super::field::{Field, LANES, State};
 
 /// Upstream's number of steps.
 pub const STEPS: usize = 300;
 
-/// Pixels that are moved together, so that one's arithmetic hides another's memory access.
-const LANES: usize = 8;
+/// Steps between two looks at whether a state has returned; longer rounds are walked to the end.
+const ROUND: usize = 16;
+/// Groups of lanes that move side by side: one's arithmetic hides how long another's memory takes.
+const GROUPS: usize = 2;
+/// The pixel of a lane that has none.
+const NOTHING: usize = usize::MAX;
+/// Pixels of one task.
+const TASK: usize = 1024;
 
 /// The pixel `[2,h,w]` (row, column) that each pixel reaches after `steps` steps along the field
 /// `dp` `[2,h,w]` (down, right; in pixels).
 pub fn settle(dp: ArrayView3<f32>, steps: usize) -> Array3<usize> {
     let field = Field::new(dp);
-    let (h, w) = (field.height, field.width);
-    let mut ends = vec![[0usize; 2]; h * w];
-    ends.par_chunks_mut(LANES).with_min_len(16).enumerate().for_each(|(chunk, ends)| {
-        let start = std::array::from_fn(|lane| (chunk * LANES + lane).min(h * w - 1));
-        let state = field.follow(State::at(start, w), steps);
-        for (lane, end) in ends.iter_mut().enumerate() {
-            *end = [round(state.y[lane]), round(state.x[lane])];
-        }
+    let (_, h, w) = dp.dim();
+    let mut ends = vec![[0f32; 2]; field.pixels()];
+    ends.par_chunks_mut(TASK).enumerate().for_each(|(task, ends)| {
+        follow_fast(&field, task * TASK, steps, ends);
     });
-    Array3::from_shape_fn((2, h, w), |(axis, y, x)| ends[y * w + x][axis])
+    Array3::from_shape_fn((2, h, w), |(axis, y, x)| round(ends[y * w + x][axis]))
 }
 
 /// Half to even, as numpy rounds.
@@ -34,95 +42,119 @@ fn round(position: f32) -> usize {
     position.round_ties_even() as usize
 }
 
-/// Positions of a few pixels.
-#[derive(Clone, Copy, PartialEq)]
-struct State {
-    y: [f32; LANES],
-    x: [f32; LANES],
-}
-
-impl State {
-    fn at(pixels: [usize; LANES], width: usize) -> Self {
-        Self { y: pixels.map(|p| (p / width) as f32), x: pixels.map(|p| (p % width) as f32) }
+/// [`follow`] with the best way of taking a step.
+fn follow_fast(field: &Field, first: usize, steps: usize, ends: &mut [[f32; 2]]) {
+    #[cfg(target_arch = "x86_64")]
+    if field.has_avx512() {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2")]
+        fn with_avx512(field: &Field, first: usize, steps: usize, ends: &mut [[f32; 2]]) {
+            // SAFETY: the processor has AVX-512; `follow` begins with pixels.
+            follow(field, first, steps, ends, |state| unsafe { field.step_avx512(state) });
+        }
+        // SAFETY: the processor has AVX-512.
+        return unsafe { with_avx512(field, first, steps, ends) };
     }
+    follow(field, first, steps, ends, |state| field.step(state));
 }
 
-/// The displacement field, both components of a pixel side by side.
-struct Field {
-    height: usize,
-    width: usize,
-    shifts: Vec<[f32; 2]>,
-}
-
-impl Field {
-    fn new(dp: ArrayView3<f32>) -> Self {
-        let (_, height, width) = dp.dim();
-        let at = |(y, x)| [dp[[0, y, x]], dp[[1, y, x]]];
-        let shifts = Array2::from_shape_fn((height, width), at).into_raw_vec_and_offset().0;
-        Self { height, width, shifts }
+/// Where the pixels from `first` on are after `steps` steps. A lane that is done takes the next pixel.
+#[inline(always)]
+fn follow(
+    field: &Field,
+    first: usize,
+    steps: usize,
+    ends: &mut [[f32; 2]],
+    step: impl Fn(&State) -> State,
+) {
+    let mut waiting = 0..ends.len();
+    let mut groups: [Group; GROUPS] = std::array::from_fn(|_| Group::IDLE);
+    for group in &mut groups {
+        let mut next = State::START;
+        (0..LANES)
+            .for_each(|lane| group.take(lane, &mut next, &mut waiting, steps, (field, first)));
+        group.history[0] = next;
     }
-
-    /// `steps` steps from `state`. A step depends on nothing but the state, so when an earlier state
-    /// returns, whole rounds can be left out without any effect (Brent's cycle detection; a fixed
-    /// point is a round of one step).
-    fn follow(&self, mut state: State, steps: usize) -> State {
-        let mut earlier = state;
-        let (mut since, mut limit) = (0, 1);
-        let mut left = steps;
-        while left > 0 {
-            state = self.step(state);
-            left -= 1;
-            since += 1;
-            if state == earlier {
-                left %= since;
-            } else if since == limit {
-                earlier = state;
-                (since, limit) = (0, 2 * limit);
+    while groups.iter().any(Group::busy) {
+        for i in 0..ROUND {
+            for group in &mut groups {
+                group.history[i + 1] = step(&group.history[i]);
             }
         }
-        state
-    }
-
-    fn step(&self, state: State) -> State {
-        let mut next = state;
-        for lane in 0..LANES {
-            let (y, x) = (state.y[lane], state.x[lane]);
-            let [down, right] = self.shift(y, x);
-            next.y[lane] = ((f64::from(y) + down) as f32).clamp(0.0, (self.height - 1) as f32);
-            next.x[lane] = ((f64::from(x) + right) as f32).clamp(0.0, (self.width - 1) as f32);
+        for group in &mut groups {
+            let mut next = group.history[ROUND];
+            for lane in 0..LANES {
+                let (pixel, left) = group.work[lane];
+                if pixel == NOTHING {
+                    continue;
+                }
+                if let Some(end) = end(&group.history, lane, left) {
+                    ends[pixel] = end;
+                    group.take(lane, &mut next, &mut waiting, steps, (field, first));
+                } else {
+                    group.work[lane].1 = left - ROUND;
+                }
+            }
+            group.history[0] = next;
         }
-        next
+    }
+}
+
+/// A few pixels on their way.
+struct Group {
+    /// Where they were at the last look, and after each step since.
+    history: [State; ROUND + 1],
+    /// Of each lane: its pixel, or [`NOTHING`], and the steps that were left at the last look.
+    work: [(usize, usize); LANES],
+}
+
+impl Group {
+    const IDLE: Self = Self { history: [State::START; ROUND + 1], work: [(NOTHING, 0); LANES] };
+
+    fn busy(&self) -> bool {
+        self.work.iter().any(|&(pixel, _)| pixel != NOTHING)
     }
 
-    /// The field between four pixels; terms in upstream's order, factors from left to right.
-    fn shift(&self, y: f32, x: f32) -> [f64; 2] {
-        let (y0, x0) = (y as u32 as usize, x as u32 as usize);
-        let (a, b) = (f64::from(y) - y0 as f64, f64::from(x) - x0 as f64);
-        let (y1, x1) = (y0 + usize::from(a > 0.0), x0 + usize::from(b > 0.0));
-        let at = |y: usize, x: usize| self.shifts[y * self.width + x].map(f64::from);
-        let (both, right, below, here) = (at(y1, x1), at(y0, x1), at(y1, x0), at(y0, x0));
-        std::array::from_fn(|i| {
-            both[i] * a * b
-                + right[i] * (1.0 - a) * b
-                + below[i] * a * (1.0 - b)
-                + here[i] * (1.0 - a) * (1.0 - b)
-        })
+    /// Gives `lane` the next of the waiting pixels.
+    fn take(
+        &mut self,
+        lane: usize,
+        state: &mut State,
+        waiting: &mut Range<usize>,
+        steps: usize,
+        (field, first): (&Field, usize),
+    ) {
+        self.work[lane] = (waiting.next().unwrap_or(NOTHING), steps);
+        if self.work[lane].0 != NOTHING {
+            state.put(lane, first + self.work[lane].0, field.width);
+        }
     }
+}
+
+/// Where the pixel of `lane` ends that has `left` steps to go from the first state, if that can be
+/// told: it arrives, or it has come back to the first state and goes round.
+fn end(history: &[State; ROUND + 1], lane: usize, left: usize) -> Option<[f32; 2]> {
+    if left <= ROUND {
+        return Some(history[left].of(lane));
+    }
+    let period = (1..=ROUND).find(|&step| history[step].same(&history[0], lane))?;
+    Some(history[left % period].of(lane))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Without any shortcut.
+    /// Without any shortcut, and without wide vectors.
     fn settle_plainly(dp: &Array3<f32>, steps: usize) -> Array3<usize> {
         let field = Field::new(dp.view());
         let w = field.width;
         let mut out = Array3::zeros(dp.dim());
-        for pixel in 0..field.height * w {
-            let state = (0..steps).fold(State::at([pixel; LANES], w), |s, _| field.step(s));
-            out[[0, pixel / w, pixel % w]] = round(state.y[0]);
-            out[[1, pixel / w, pixel % w]] = round(state.x[0]);
+        for pixel in 0..field.pixels() {
+            let mut state = State::START;
+            state.put(0, pixel, w);
+            let end = (0..steps).fold(state, |state, _| field.step(&state)).of(0);
+            (out[[0, pixel / w, pixel % w]], out[[1, pixel / w, pixel % w]]) =
+                (round(end[0]), round(end[1]));
         }
         out
     }
@@ -131,10 +163,10 @@ mod tests {
     fn shortcuts_change_nothing() {
         for (seed, strength) in [(1, 0.4), (2, 3.0), (3, 30.0)] {
             let noise = |i: usize| ((i * 7919 + seed * 104729) % 1000) as f32 / 500.0 - 1.0;
-            let dp = Array3::from_shape_fn((2, 13, 11), |(c, y, x)| {
-                strength * noise(c * 143 + y * 11 + x)
+            let dp = Array3::from_shape_fn((2, 41, 29), |(c, y, x)| {
+                strength * noise(c * 1189 + y * 29 + x)
             });
-            for steps in [0, 1, 7, 300] {
+            for steps in [0, 1, 16, 17, 300] {
                 assert_eq!(settle(dp.view(), steps), settle_plainly(&dp, steps), "{seed} {steps}");
             }
         }

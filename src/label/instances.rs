@@ -2,22 +2,19 @@
 //! `make_ins_seg_labels`).
 //!
 //! There can be many clusters, and each map is zero outside its own. Maps that are zero everywhere are
-//! left out from the start: they could never win a pixel. No map is ever stored at full size.
+//! left out from the start: they could never win a pixel.
 
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, Zip};
-use rayon::prelude::*;
+use ndarray::{Array3, ArrayView2, ArrayView3, Axis, Zip, s};
 
 use super::centroids::{STEPS, settle};
 use super::clusters::{Clusters, WEAK, clusters, weak_components};
-use super::components::components;
-use super::interpolate::{Size, Stretched};
+use super::components::{Run, pieces};
+use super::interpolate::Size;
 use super::random_walk::{Walk, random_walk};
+use super::winners::winners;
 
 /// The part of the photo below which a piece counts as a fragment.
 const FRAGMENT: f64 = 0.01;
-
-/// Maps that are stretched to full width together.
-const GROUP: usize = 16;
 
 /// The instances of one photo, ordered by class, cluster and first pixel.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,61 +63,6 @@ pub fn split(cams: ArrayView3<f32>, clusters: &Clusters) -> InstanceCams {
     InstanceCams { maps, origin }
 }
 
-/// The highest of the maps and the threshold at every pixel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Winners {
-    /// `[H,W]`, in `[0, 1]`.
-    pub score: Array2<f32>,
-    /// `[H,W]`: number of the map from 1; 0 where none is above the threshold.
-    pub map: Array2<u32>,
-}
-
-/// Compares the walked maps `[n,h,w]` at full size `[H,W]`, divided by their common maximum; the first
-/// of equals wins.
-///
-/// # Panics
-/// When four times the maps' size is less than `size`.
-pub fn winners(walked: ArrayView3<f32>, size: Size, threshold: f32) -> Winners {
-    let mut winners =
-        Winners { score: Array2::from_elem(size, threshold), map: Array2::zeros(size) };
-    if walked.is_empty() || winners.map.is_empty() {
-        return winners;
-    }
-    let full = (4 * walked.dim().1, 4 * walked.dim().2);
-    assert!(size.0 <= full.0 && size.1 <= full.1, "maps of a smaller photo");
-    let groups = || walked.axis_chunks_iter(Axis(0), GROUP).map(|g| Stretched::new(g, full, size));
-    let highest = |group: Stretched| {
-        (0..size.0).into_par_iter().map(|y| group.highest(y)).reduce(|| 0.0, f32::max)
-    };
-    let maximum = groups().map(highest).fold(0.0, f32::max);
-    if maximum > 0.0 {
-        for (index, group) in groups().enumerate() {
-            winners.update(&group, index * GROUP, maximum);
-        }
-    }
-    winners
-}
-
-impl Winners {
-    /// Lets the maps of `group`, the first of which has the number `first + 1`, compete.
-    fn update(&mut self, group: &Stretched, first: usize, maximum: f32) {
-        let rows = self.score.axis_iter_mut(Axis(0)).into_par_iter();
-        let maps = self.map.axis_iter_mut(Axis(0)).into_par_iter();
-        rows.zip(maps).enumerate().for_each(|(y, (mut best, mut map))| {
-            for channel in 0..group.channels() {
-                let number = (first + channel + 1) as u32;
-                let row = group.row(channel, y);
-                for ((best, map), score) in best.iter_mut().zip(&mut map).zip(row) {
-                    let score = score / maximum;
-                    let wins = score > *best;
-                    *best = if wins { score } else { *best };
-                    *map = if wins { number } else { *map };
-                }
-            }
-        });
-    }
-}
-
 /// Every connected piece of every map's pixels is an instance (upstream's `detect_instance`).
 ///
 /// `class[i]` is the class of map `i + 1`. Pieces with fewer than `least` pixels stay, with score 0.
@@ -130,7 +72,7 @@ pub fn detect(
     class: &[usize],
     least: f64,
 ) -> Instances {
-    let pieces = components(map);
+    let pieces = pieces(map);
     let mut order: Vec<usize> = (0..pieces.values.len()).collect();
     order.sort_by_key(|&piece| pieces.values[piece]);
     let (mut size, mut best) = (vec![0usize; order.len()], vec![0f32; order.len()]);
@@ -138,12 +80,12 @@ pub fn detect(
     order.iter().enumerate().for_each(|(to, &piece)| place[piece] = to);
     let (h, w) = map.dim();
     let mut mask = Array3::from_elem((order.len(), h, w), false);
-    for ((pixel, &piece), &score) in pieces.map.indexed_iter().zip(score) {
-        if let Some(piece) = (piece as usize).checked_sub(1) {
-            size[piece] += 1;
-            best[piece] = best[piece].max(score);
-            mask[(place[piece], pixel.0, pixel.1)] = true;
-        }
+    for Run { row, start, end, component } in pieces.runs {
+        let (scores, part) = (score.row(row), s![place[component], row, start..end]);
+        size[component] += end - start;
+        let scores = scores.slice_move(s![start..end]);
+        best[component] = scores.iter().copied().fold(best[component], f32::max);
+        mask.slice_mut(part).fill(true);
     }
     let score = |&piece: &usize| if (size[piece] as f64) < least { 0.0 } else { best[piece] };
     let class = |&piece: &usize| class[pieces.values[piece] as usize - 1];
@@ -178,7 +120,7 @@ pub fn instances(
 
 #[cfg(test)]
 mod tests {
-    use ndarray::array;
+    use ndarray::{Array2, array};
 
     use super::*;
 

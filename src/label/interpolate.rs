@@ -2,7 +2,9 @@
 //!
 //! Both axes are separable: rows are stretched once, then blended in pairs.
 
-use ndarray::{Array3, ArrayView3, Axis};
+use std::ops::Range;
+
+use ndarray::{Array2, Array3, ArrayView3};
 use rayon::prelude::*;
 
 /// Height and width.
@@ -41,6 +43,8 @@ pub fn resize_cut(maps: ArrayView3<f32>, full: Size, cut: Size) -> Array3<f32> {
 pub struct Stretched {
     rows: Taps,
     maps: Array3<f32>,
+    /// `(channel, row)`: the highest value of each row of `maps`; NaN does not count.
+    highest: Array2<f32>,
 }
 
 impl Stretched {
@@ -50,15 +54,21 @@ impl Stretched {
         let rows = Taps::new(h, full.0, cut.0);
         let columns = Taps::new(w, full.1, cut.1);
         let mut stretched = Array3::zeros((channels, h, cut.1));
-        let targets = stretched.axis_iter_mut(Axis(0)).into_par_iter();
-        targets.zip(maps.axis_iter(Axis(0)).into_par_iter()).for_each(|(mut target, map)| {
-            for (mut line, row) in target.rows_mut().into_iter().zip(map.rows()) {
-                for (out, tap) in line.iter_mut().zip(&columns.0) {
-                    *out = tap.weights[0] * row[tap.low] + tap.weights[1] * row[tap.high];
-                }
+        let mut highest = Array2::from_elem((channels, h), f32::NEG_INFINITY);
+        let maps = maps.as_standard_layout();
+        let sources = maps.as_slice().expect("standard layout").par_chunks_exact(w);
+        let targets = stretched.as_slice_mut().expect("fresh arrays are contiguous");
+        let highs = highest.as_slice_mut().expect("fresh arrays are contiguous").par_iter_mut();
+        let targets = targets.par_chunks_exact_mut(cut.1).zip(highs).with_min_len(32);
+        targets.zip(sources).for_each(|((target, highest), row)| {
+            for (out, tap) in target.iter_mut().zip(&columns.0) {
+                *out = tap.weights[0] * row[tap.low] + tap.weights[1] * row[tap.high];
             }
+            // Blends of a row are not above it, but rounding may be.
+            let above = |highest: f32, &value: &f32| if value > highest { value } else { highest };
+            *highest = row.iter().fold(*highest, above);
         });
-        Self { rows, maps: stretched }
+        Self { rows, maps: stretched, highest }
     }
 
     /// How many maps there are.
@@ -66,25 +76,51 @@ impl Stretched {
         self.maps.dim().0
     }
 
-    /// The highest value in row `y` of all maps, at least 0.
-    pub fn highest(&self, y: usize) -> f32 {
-        // Column by column first, which vectors can do.
-        let mut columns = vec![0f32; self.maps.dim().2];
-        for channel in 0..self.channels() {
-            for (highest, value) in columns.iter_mut().zip(self.row(channel, y)) {
-                *highest = if value > *highest { value } else { *highest };
+    /// No value of row `y` of the result for `channel` is above this, but for rounding.
+    pub fn bound(&self, channel: usize, y: usize) -> f32 {
+        let Tap { low, high, .. } = self.rows.0[y];
+        self.highest[[channel, low]].max(self.highest[[channel, high]])
+    }
+
+    /// The columns of row `y` outside of which no value is above `limit`, but for rounding.
+    pub fn above(&self, channel: usize, y: usize, limit: f32) -> Range<usize> {
+        let Tap { low, high, .. } = self.rows.0[y];
+        let part = |row: usize| {
+            if self.highest[[channel, row]] <= limit {
+                return None;
             }
+            let line = self.line(channel, row);
+            let first = line.iter().position(|&value| value > limit)?;
+            let last = line.iter().rposition(|&value| value > limit)?;
+            Some(first..last + 1)
+        };
+        match (part(low), part(high)) {
+            (Some(a), Some(b)) => a.start.min(b.start)..a.end.max(b.end),
+            (a, b) => a.or(b).unwrap_or(0..0),
         }
-        columns.into_iter().fold(0.0, f32::max)
+    }
+
+    fn line(&self, channel: usize, row: usize) -> &[f32] {
+        let (_, h, w) = self.maps.dim();
+        let maps = self.maps.as_slice().expect("fresh arrays are contiguous");
+        &maps[(channel * h + row) * w..][..w]
     }
 
     /// Row `y` of the result for `channel`.
     pub fn row(&self, channel: usize, y: usize) -> impl Iterator<Item = f32> + '_ {
-        let (_, h, w) = self.maps.dim();
-        let maps = self.maps.as_slice().expect("fresh arrays are contiguous");
-        let line = move |row: usize| &maps[(channel * h + row) * w..][..w];
+        let ([low, high], weights) = self.blend(channel, y, 0..self.maps.dim().2);
+        low.iter().zip(high).map(move |(a, b)| weights[0] * a + weights[1] * b)
+    }
+
+    /// The two rows that some columns of row `y` are blended of, and their weights.
+    pub fn blend(
+        &self,
+        channel: usize,
+        y: usize,
+        columns: Range<usize>,
+    ) -> ([&[f32]; 2], [f32; 2]) {
         let Tap { low, high, weights } = self.rows.0[y];
-        line(low).iter().zip(line(high)).map(move |(a, b)| weights[0] * a + weights[1] * b)
+        ([low, high].map(|row| &self.line(channel, row)[columns.clone()]), weights)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod chebyshev;
 pub mod clusters;
 pub mod components;
 pub mod crf;
+mod field;
 pub mod instances;
 pub mod interpolate;
 pub mod merge;
@@ -19,6 +20,7 @@ mod product;
 pub mod random_walk;
 pub mod semantic;
 mod simd;
+pub mod winners;
 
 pub use self::{
     instances::{Instances, instances},

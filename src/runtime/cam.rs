@@ -96,7 +96,15 @@ pub(super) fn mirrored<D: Dimension>(
 /// # Errors
 /// Those of ONNX Runtime.
 pub fn cam_pair(model: &mut CamModel, image: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
-    let mut scores = model.scores(mirror_pair(image).view())?;
+    cam_maps(model, mirror_pair(image).view())
+}
+
+/// [`cam_pair`] from the photo and its mirror image, `(2, 3, h, w)`.
+///
+/// # Errors
+/// Those of ONNX Runtime.
+pub fn cam_maps(model: &mut CamModel, pair: ArrayView4<'_, f32>) -> Result<Array3<f32>> {
+    let mut scores = model.scores(pair)?;
     scores.mapv_inplace(|score| score.max(0.));
     let [plain, mirror] = [0, 1].map(|i| scores.slice(s![i, .., .., ..]));
     Ok(&plain + &mirrored(mirror))

@@ -97,9 +97,21 @@ pub fn irn_pair(
     image: ArrayView3<'_, f32>,
     padding: Padding,
 ) -> Result<Relations> {
-    let (_, height, width) = image.dim();
+    irn_relations(model, &mirror_pair(image), padding)
+}
+
+/// [`irn_pair`] from the photo and its mirror image, `(2, 3, H, W)`.
+///
+/// # Errors
+/// See [`irn_pair`].
+pub fn irn_relations(
+    model: &mut IrnModel,
+    pair: &Array4<f32>,
+    padding: Padding,
+) -> Result<Relations> {
+    let (_, _, height, width) = pair.dim();
     ensure!(height > 0 && width > 0 && padding.crop > 0, "an empty photo or a padding to nothing");
-    let padded = padding.apply(&mirror_pair(image));
+    let padded = padding.apply(pair);
     let (edge, displacement) = model.relations(padded.view())?;
     let h = ((height - 1) / 4 + 1).min(edge.dim().2);
     let w = ((width - 1) / 4 + 1).min(edge.dim().3);

@@ -1,12 +1,14 @@
 //! The two exported networks, run by ONNX Runtime.
 //!
-//! A model is opened once a worker (running needs `&mut`) and takes batches of normalised photos,
+//! A model is opened once a worker (running needs `&mut`, see [`Workers`]) and takes batches of normalised photos,
 //! `(batch, 3, height, width)`. What surrounds the networks in upstream's inference, mirror images and
-//! padding, stands beside them: [`cam_pair`], [`irn_pair`].
+//! padding, stands beside them: [`cam_maps`], [`irn_relations`].
 
 mod cam;
 mod irn;
+mod workers;
 
-pub use self::cam::{CamModel, cam_pair, mirror_pair};
-pub use self::irn::{IrnModel, Padding, Relations, irn_pair};
+pub use self::cam::{CamModel, cam_maps, cam_pair, mirror_pair};
+pub use self::irn::{IrnModel, Padding, Relations, irn_pair, irn_relations};
+pub use self::workers::{Lent, Workers};
 pub use irn_export::ModelInfo;

@@ -1,63 +1,65 @@
 //! CAMs of all images, multi-scale and mirrored: upstream's `step/make_cam.py`.
 
-use anyhow::{Context as _, Result, anyhow};
-use ndarray::Array3;
+use anyhow::{Context as _, Result, anyhow, ensure};
+use ndarray::{Array3, Array4, ArrayView3};
 use serde_json::json;
 
 use super::{Context, Outcome};
 use crate::data::dataset::{Dataset, Item};
+use crate::data::normalise::Normalisation;
 use crate::data::npy;
 use crate::data::photo::read_photo;
 use crate::data::resize;
 use crate::error::Hint;
 use crate::label::{MergedCam, merge};
-use crate::runtime::{CamModel, cam_pair};
+use crate::runtime::{CamModel, Workers, cam_maps};
 use crate::store::{Record, Stage};
 
-/// A photo at every scale, ready for the network.
-pub struct Scaled {
-    /// Height and width of the photo.
-    pub size: (usize, usize),
-    /// Normalised, `[3, h, w]` each, in the order of `cam.scales`.
-    pub images: Vec<Array3<f32>>,
-}
-
-/// Reads a photo and scales and normalises it.
+/// A photo at `scale`, normalised, with its mirror image: `[2, 3, h, w]`.
 ///
 /// # Errors
-/// A photo that can't be read.
-pub fn scaled(context: &Context, item: &Item) -> Result<Scaled> {
-    let config = &context.config;
-    let photo = read_photo(&item.photo, config.data.exif)?;
-    let (h, w, _) = photo.dim();
-    let normalisation = &config.network.normalisation;
+/// A scale at which nothing is left of the photo.
+pub fn pair(
+    photo: ArrayView3<u8>,
+    scale: f64,
+    normalisation: &Normalisation,
+) -> Result<Array4<f32>> {
+    let rescaled = resize::rescale(photo, scale);
+    ensure!(!rescaled.is_empty(), "at scale {scale} nothing is left of the photo");
+    Ok(normalisation.pair(rescaled.view()))
+}
+
+/// The CAMs of the classes `keys` in a photo, one scale after the other.
+///
+/// # Errors
+/// Those of ONNX Runtime and of [`pair`].
+pub fn maps(
+    models: &Workers<CamModel>,
+    photo: ArrayView3<u8>,
+    keys: &[usize],
+    scales: &[f64],
+    normalisation: &Normalisation,
+) -> Result<MergedCam> {
     let at = |&scale: &f64| {
-        let rescaled = resize::rescale(photo.view(), scale);
-        let (h, w, _) = rescaled.dim();
-        anyhow::ensure!(h > 0 && w > 0, "at scale {scale} nothing is left of the photo");
-        Ok(normalisation.normalise(rescaled.view()))
+        let pair = pair(photo, scale, normalisation)?;
+        cam_maps(&mut models.lend(), pair.view())
     };
-    Ok(Scaled { size: (h, w), images: config.cam.scales.iter().map(at).collect::<Result<_>>()? })
+    let maps: Vec<Array3<f32>> = scales.iter().map(at).collect::<Result<_>>()?;
+    merge(&maps, (photo.dim().0, photo.dim().1), keys)
 }
 
-/// The CAMs of the classes `keys` in a scaled photo.
-///
-/// # Errors
-/// Those of ONNX Runtime.
-pub fn maps(model: &mut CamModel, scaled: &Scaled, keys: &[usize]) -> Result<MergedCam> {
-    let maps: Vec<Array3<f32>> =
-        scaled.images.iter().map(|image| cam_pair(model, image.view())).collect::<Result<_>>()?;
-    merge(&maps, scaled.size, keys)
-}
-
-/// Opens the configured CAM model.
+/// Opens the configured CAM model, once for each worker.
 ///
 /// # Errors
 /// A missing file, a model of another network or other classes.
-pub fn model(context: &Context) -> Result<CamModel> {
+pub fn models(context: &Context) -> Result<Workers<CamModel>> {
     let config = &context.config;
-    CamModel::open(&config.run.cam_model(), config.run.thread_count(), Some(&config.data.classes))
-        .hint("train and export the CAM network first (irn-train cam; irn-export onnx), or set run.cam_model")
+    let open = |threads| {
+        CamModel::open(&config.run.cam_model(), threads, Some(&config.data.classes)).hint(
+            "train and export the CAM network first (irn-train cam; irn-export onnx), or set run.cam_model",
+        )
+    };
+    Workers::open(config.run.thread_count(), open)
 }
 
 /// Makes the CAMs that the store lacks.
@@ -66,25 +68,25 @@ pub fn model(context: &Context) -> Result<CamModel> {
 /// No model, a store that can't be written, Ctrl-C. Single images that fail are skipped and listed.
 pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let config = &context.config;
-    let mut model = model(context)?;
+    let models = models(context)?;
     let settings = json!({
         "scales": config.cam.scales,
         "normalisation": config.network.normalisation,
-        "model": model.fingerprint(),
+        "model": models.lend().fingerprint(),
     });
     let npy_dir = config.cam.write_npy.then(|| context.dir("cam")).transpose()?;
     let prepare = |item: &Item| {
         let keys = item.classes.clone().ok_or_else(|| anyhow!("no class label for this image"))?;
-        Ok((keys, scaled(context, item)?))
-    };
-    context.make(Stage::Cam, &settings, &set.items, prepare, |item, (keys, scaled)| {
-        let merged = maps(&mut model, &scaled, &keys)?;
+        let photo = read_photo(&item.photo, config.data.exif)?;
+        let (scales, normalisation) = (&config.cam.scales, &config.network.normalisation);
+        let merged = maps(&models, photo.view(), &keys, scales, normalisation)?;
         if let Some(dir) = &npy_dir {
             let path = dir.join(format!("{}.npy", item.name));
             npy::write_cam(&path, &keys, merged.cam.view(), merged.high_res.view())?;
         }
         Ok(record(&keys, merged))
-    })
+    };
+    context.make(Stage::Cam, &settings, &set.items, prepare, |_, record| Ok(record))
 }
 
 fn record(keys: &[usize], merged: MergedCam) -> Record {

@@ -10,17 +10,21 @@ use crate::config::Config;
 use crate::data::dataset::{Dataset, Item};
 use crate::data::photo::read_photo;
 use crate::error::Hint;
-use crate::runtime::{IrnModel, Padding, Relations, irn_pair};
+use crate::runtime::{IrnModel, Padding, Relations, Workers, irn_relations};
 use crate::store::{Record, Stage};
 
-/// Opens the configured IRNet model.
+/// Opens the configured IRNet model, once for each worker.
 ///
 /// # Errors
 /// A missing file, a model of another network.
-pub fn model(context: &Context) -> Result<IrnModel> {
+pub fn models(context: &Context) -> Result<Workers<IrnModel>> {
     let config = &context.config;
-    IrnModel::open(&config.run.irn_model(), config.run.thread_count())
-        .hint("train and export IRNet first (irn-train irn; irn-export onnx), or set run.irn_model")
+    let open = |threads| {
+        IrnModel::open(&config.run.irn_model(), threads).hint(
+            "train and export IRNet first (irn-train irn; irn-export onnx), or set run.irn_model",
+        )
+    };
+    Workers::open(config.run.thread_count(), open)
 }
 
 /// The padding that the settings ask for.
@@ -34,24 +38,23 @@ pub fn padding(config: &Config) -> Padding {
 /// No model, a store that can't be written, Ctrl-C. Single images that fail are skipped and listed.
 pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let config = &context.config;
-    let mut model = model(context)?;
+    let models = models(context)?;
     let settings = json!({
         "pad": config.irn.pad,
         "compat": config.run.compat,
         "normalisation": config.network.normalisation,
-        "model": model.fingerprint(),
+        "model": models.lend().fingerprint(),
     });
     let normalisation = &config.network.normalisation;
     let prepare = |item: &Item| {
         let photo = read_photo(&item.photo, config.data.exif)?;
-        Ok(normalisation.normalise(photo.view()))
-    };
-    context.make(Stage::Irn, &settings, &set.items, prepare, |_, image| {
-        let relations = irn_pair(&mut model, image.view(), padding(&context.config))?;
+        let pair = normalisation.pair(photo.view());
+        let relations = irn_relations(&mut models.lend(), &pair, padding(config))?;
         Ok(Record::new()
             .with("edge", relations.edge.into_dyn())
             .with("displacement", relations.displacement.into_dyn()))
-    })
+    };
+    context.make(Stage::Irn, &settings, &set.items, prepare, |_, record| Ok(record))
 }
 
 /// Reads an image's boundary map and displacement field.

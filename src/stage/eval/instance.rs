@@ -16,14 +16,14 @@ use crate::stage::ins_seg;
 pub fn evaluate(context: &Context, set: &Dataset) -> Result<(Summary, Outcome)> {
     let settings = &context.config.eval;
     let mut outcome = Outcome::default();
-    let mut total = InstanceEvaluator::new(&settings.ap_iou);
+    let mut total = Some(InstanceEvaluator::new(&settings.ap_iou));
     let work = |item: &Item| (item.name.clone(), judge(context, item));
     let lookahead = 2 * context.config.run.thread_count();
     overlapped(&context.pool, lookahead, set.items.iter(), work, |(name, judged)| {
         match judged {
             Ok(one) => {
                 outcome.done += 1;
-                total = total.clone().merge(one)?;
+                total = total.take().map(|total| total.merge(one)).transpose()?;
             }
             Err(error) => {
                 outcome.skipped.insert(name, format!("{error:#}"));
@@ -32,6 +32,7 @@ pub fn evaluate(context: &Context, set: &Dataset) -> Result<(Summary, Outcome)> 
         Ok(())
     })?;
     let metric = if settings.voc2007 { Metric::Voc2007 } else { Metric::Voc2012 };
+    let total = total.context("the evaluator is put back after every image")?;
     let scores = total.finish(metric);
     let classes = &context.config.data.classes;
     let ap = |class: usize| {

@@ -28,8 +28,8 @@ pub fn evaluate(context: &Context, set: &Dataset, what: What) -> Result<(Summary
     let mut outcome = Outcome::default();
     let labels = context.config.data.classes.len() + 1;
     let mut total = Confusion::new(labels);
-    let mut sweep = Sweep::new(&thresholds)?;
-    let (mut known, mut swept) = (0.0, false);
+    let mut sweep: Option<Sweep> = None;
+    let mut known = 0.0;
     let work = |item: &Item| (item.name.clone(), judge(context, item, what, &thresholds));
     let lookahead = 2 * context.config.run.thread_count();
     overlapped(&context.pool, lookahead, set.items.iter(), work, |(name, judged)| {
@@ -39,8 +39,10 @@ pub fn evaluate(context: &Context, set: &Dataset, what: What) -> Result<(Summary
                 known += judged.known;
                 total = std::mem::take(&mut total).merge(judged.confusion);
                 if let Some(one) = judged.sweep {
-                    swept = true;
-                    sweep = sweep.clone().merge(one)?;
+                    sweep = Some(match sweep.take() {
+                        Some(before) => before.merge(one)?,
+                        None => one,
+                    });
                 }
             }
             Err(error) => {
@@ -55,7 +57,7 @@ pub fn evaluate(context: &Context, set: &Dataset, what: What) -> Result<(Summary
         std::iter::once("background").chain(context.config.data.classes.iter().map(String::as_str));
     let rows =
         names.zip(&scores.iou).map(|(class, iou)| Row { class: class.into(), values: vec![*iou] });
-    let sweep = if swept { sweep.finish() } else { Vec::new() };
+    let sweep = sweep.map_or(Vec::new(), |sweep| sweep.finish());
     let mut notes = Vec::new();
     if what == What::IrLabel && outcome.done > 0 {
         notes.push(("share of labelled pixels".to_string(), known / outcome.done as f64));
