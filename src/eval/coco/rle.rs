@@ -145,6 +145,13 @@ impl Rle {
         shared
     }
 
+    /// Gives the pixels of the mask a value in `map`, which must have the mask's size.
+    pub fn paint(&self, map: &mut Array2<u8>, value: u8) {
+        for at in self.runs().flat_map(|(start, end)| start..end) {
+            map[[at % self.height, at / self.height]] = value;
+        }
+    }
+
     /// Start and end of the runs of ones, column-major; none is empty.
     fn runs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let ends = self.counts.iter().scan(0, |end, &run| {
