@@ -64,7 +64,8 @@ impl Coco<'_> {
             ensure!(!files.is_empty(), "{} is no annotation file", list.display());
             Ok(())
         };
-        check().hint("data.annotations names the instances_*.json that a list of names refers to")?;
+        check()
+            .hint("data.annotations names the instances_*.json that a list of names refers to")?;
         let mut problems = Problems::default();
         let (mut known, mut categories) = (Vec::new(), Vec::new());
         for file in files {
@@ -77,7 +78,10 @@ impl Coco<'_> {
         let chosen = if is_json { known } else { self.listed(list, known, &mut problems)? };
         let items = self.items(list, chosen, classes, &mut problems)?;
         report_labels(&items, classes, &mut problems);
-        Ok((Dataset { root: self.root.into(), classes: classes.to_vec(), categories, items }, problems))
+        Ok((
+            Dataset { root: self.root.into(), classes: classes.to_vec(), categories, items },
+            problems,
+        ))
     }
 
     /// A path as it is, below the root or in its `annotations`.

@@ -53,7 +53,9 @@ impl Folder<'_> {
             ensure!(!names.is_empty(), "no labels in {}", self.root.display());
             Ok(names.into_iter().collect())
         };
-        found().hint("sort the photos into sub-folders named by class, or set data.labels to a CSV file")
+        found().hint(
+            "sort the photos into sub-folders named by class, or set data.labels to a CSV file",
+        )
     }
 
     /// The photos of `list`: `train` or `val` (labelled photos), `all`, or a file of names.
@@ -83,7 +85,10 @@ impl Folder<'_> {
         ensure!(!items.is_empty(), "nothing is left of the list {}", list.display());
         report_labels(&items, classes, &mut problems);
         let categories = Category::numbered(classes);
-        Ok((Dataset { root: self.root.into(), classes: classes.to_vec(), categories, items }, problems))
+        Ok((
+            Dataset { root: self.root.into(), classes: classes.to_vec(), categories, items },
+            problems,
+        ))
     }
 
     fn photos(&self) -> Result<Vec<Photo>> {
@@ -138,8 +143,7 @@ impl Folder<'_> {
             Some("val") => true,
             _ => return self.listed(list, items, photos, problems),
         };
-        let labelled: Vec<Item> =
-            items.into_iter().filter(|item| item.classes.is_some()).collect();
+        let labelled: Vec<Item> = items.into_iter().filter(|item| item.classes.is_some()).collect();
         let names: Vec<&str> = labelled.iter().map(|item| item.name.as_str()).collect();
         let held = split::held_out(&names, self.val_share, self.seed);
         let kept = labelled.iter().zip(held).filter(|(_, held)| *held == part);
@@ -195,8 +199,9 @@ fn numbers(
     for label in labels {
         match classes.iter().position(|class| class == label) {
             Some(class) => found.push(class),
-            None => problems
-                .add(Problem::UnknownClass { name: name.to_string(), class: label.clone() }),
+            None => {
+                problems.add(Problem::UnknownClass { name: name.to_string(), class: label.clone() })
+            }
         }
     }
     found.sort_unstable();

@@ -4,6 +4,7 @@
 
 pub mod atomic;
 pub mod augment;
+pub mod check;
 pub mod coco;
 pub mod crop;
 pub mod dataset;

@@ -60,7 +60,8 @@ impl Item {
     /// No ground truth, a damaged one.
     pub fn coco_truth(&self) -> Result<Vec<(usize, Object)>> {
         if let Some(of) = &self.annotated {
-            let object = |(class, region): &(usize, _)| Ok((*class, files::object(region, &of.image)?));
+            let object =
+                |(class, region): &(usize, _)| Ok((*class, files::object(region, &of.image)?));
             return of.objects.iter().map(object).collect();
         }
         let truth = self.instance_truth()?;

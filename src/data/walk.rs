@@ -102,8 +102,14 @@ mod tests {
     fn photos_anywhere_below() {
         let root = tempfile::tempdir().unwrap();
         for file in [
-            "b.jpg", "a/x.PNG", "a/deep/x.jpeg", ".hidden/x.jpg", "SegmentationClass/b.png", "notes.txt",
-            "out/settings.yaml", "out/x.png",
+            "b.jpg",
+            "a/x.PNG",
+            "a/deep/x.jpeg",
+            ".hidden/x.jpg",
+            "SegmentationClass/b.png",
+            "notes.txt",
+            "out/settings.yaml",
+            "out/x.png",
         ] {
             let path = root.path().join(file);
             fs_err::create_dir_all(path.parent().unwrap()).unwrap();

@@ -5,6 +5,7 @@ pub mod bitmask;
 pub mod coco;
 pub mod instance;
 pub mod precision;
+pub mod proposal;
 pub mod semantic;
 pub mod sweep;
 pub mod truth;

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use irn_export::{ModelInfo, NetworkKind, Session, SessionOptions};
-use ndarray::{Array2, Array3, Array4, ArrayD, ArrayView3, ArrayView4, Axis, Dimension, s, stack};
+use ndarray::{
+    Array1, Array2, Array3, Array4, ArrayD, ArrayView3, ArrayView4, Axis, Dimension, s, stack,
+};
 
 use crate::error::Hint;
 
@@ -96,10 +98,22 @@ pub(super) fn mirrored<D: Dimension>(
 /// # Errors
 /// Those of ONNX Runtime.
 pub fn cam_pair(model: &mut CamModel, image: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
-    let mut scores = model.scores(mirror_pair(image).view())?;
+    Ok(cam_pair_and_logits(model, image)?.0)
+}
+
+/// [`cam_pair`], and the logits `(classes)`: the mean of the photo's and its mirror image's.
+///
+/// # Errors
+/// Those of ONNX Runtime.
+pub fn cam_pair_and_logits(
+    model: &mut CamModel,
+    image: ArrayView3<'_, f32>,
+) -> Result<(Array3<f32>, Array1<f32>)> {
+    let (mut scores, logits) = model.run(mirror_pair(image).view())?;
     scores.mapv_inplace(|score| score.max(0.));
     let [plain, mirror] = [0, 1].map(|i| scores.slice(s![i, .., .., ..]));
-    Ok(&plain + &mirrored(mirror))
+    let logits = (&logits.row(0) + &logits.row(1)) / 2.0;
+    Ok((&plain + &mirrored(mirror), logits))
 }
 
 #[cfg(test)]

@@ -7,6 +7,6 @@
 mod cam;
 mod irn;
 
-pub use self::cam::{CamModel, cam_pair, mirror_pair};
+pub use self::cam::{CamModel, cam_pair, cam_pair_and_logits, mirror_pair};
 pub use self::irn::{IrnModel, Padding, Relations, irn_pair};
 pub use irn_export::ModelInfo;

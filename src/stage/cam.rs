@@ -1,9 +1,10 @@
 //! CAMs of all images, multi-scale and mirrored: upstream's `step/make_cam.py`.
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use ndarray::Array3;
 use serde_json::json;
 
+use super::classes::{self, Tally};
 use super::{Context, Outcome};
 use crate::data::dataset::{Dataset, Item};
 use crate::data::npy;
@@ -11,7 +12,7 @@ use crate::data::photo::read_photo;
 use crate::data::resize;
 use crate::error::Hint;
 use crate::label::{MergedCam, merge};
-use crate::runtime::{CamModel, cam_pair};
+use crate::runtime::{CamModel, cam_pair_and_logits};
 use crate::store::{Record, Stage};
 
 /// A photo at every scale, ready for the network.
@@ -40,14 +41,23 @@ pub fn scaled(context: &Context, item: &Item) -> Result<Scaled> {
     Ok(Scaled { size: (h, w), images: config.cam.scales.iter().map(at).collect::<Result<_>>()? })
 }
 
-/// The CAMs of the classes `keys` in a scaled photo.
+/// What the network says of a scaled photo: the maps of all classes at every scale, and the probability of each
+/// class at the scale nearest to 1.
 ///
 /// # Errors
 /// Those of ONNX Runtime.
-pub fn maps(model: &mut CamModel, scaled: &Scaled, keys: &[usize]) -> Result<MergedCam> {
-    let maps: Vec<Array3<f32>> =
-        scaled.images.iter().map(|image| cam_pair(model, image.view())).collect::<Result<_>>()?;
-    merge(&maps, scaled.size, keys)
+pub fn activations(
+    context: &Context,
+    model: &mut CamModel,
+    scaled: &Scaled,
+) -> Result<(Vec<Array3<f32>>, Vec<f32>)> {
+    let run = |image: &Array3<f32>| cam_pair_and_logits(model, image.view());
+    let (maps, mut logits): (Vec<_>, Vec<_>) =
+        scaled.images.iter().map(run).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    let from_one = |at: &usize| (context.config.cam.scales[*at] - 1.0).abs();
+    let nearest = (0..logits.len()).min_by(|a, b| from_one(a).total_cmp(&from_one(b)));
+    let logits = logits.swap_remove(nearest.context("cam.scales is empty")?);
+    Ok((maps, classes::probabilities(logits)))
 }
 
 /// Opens the configured CAM model.
@@ -60,32 +70,51 @@ pub fn model(context: &Context) -> Result<CamModel> {
         .hint("train and export the CAM network first (irn-train cam; irn-export onnx), or set run.cam_model")
 }
 
-/// Makes the CAMs that the store lacks.
+/// Makes the CAMs that the store lacks. The classes of photos without a label are predicted, which is said and
+/// noted in the store.
 ///
 /// # Errors
 /// No model, a store that can't be written, Ctrl-C. Single images that fail are skipped and listed.
 pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let config = &context.config;
     let mut model = model(context)?;
+    let threshold = config.cam.class_threshold;
     let settings = json!({
         "scales": config.cam.scales,
         "normalisation": config.network.normalisation,
+        "class_threshold": threshold,
         "model": model.fingerprint(),
     });
     let npy_dir = config.cam.write_npy.then(|| context.dir("cam")).transpose()?;
-    let prepare = |item: &Item| {
-        let keys = item.classes.clone().ok_or_else(|| anyhow!("no class label for this image"))?;
-        Ok((keys, scaled(context, item)?))
-    };
-    context.make(Stage::Cam, &settings, &set.items, prepare, |item, (keys, scaled)| {
-        let merged = maps(&mut model, &scaled, &keys)?;
+    let (trained_on, mut tally) = (classes::trained_on(context)?, Tally::default());
+    let prepare = |item: &Item| scaled(context, item);
+    let outcome = context.make(Stage::Cam, &settings, &set.items, prepare, |item, scaled| {
+        let (maps, probabilities) = activations(context, &mut model, &scaled)?;
+        let keys = match &item.classes {
+            Some(given) => given.clone(),
+            None => classes::predicted(&probabilities, threshold),
+        };
+        if let Some(given) = item.classes.as_ref().filter(|_| !trained_on.contains(&item.name)) {
+            tally.add(&probabilities, given, threshold);
+        }
+        let merged = merge(&maps, scaled.size, &keys)?;
         if let Some(dir) = &npy_dir {
             let path = dir.join(format!("{}.npy", item.name));
             npy::write_cam(&path, &keys, merged.cam.view(), merged.high_res.view())?;
         }
-        Ok(record(&keys, merged))
-    })
+        let mut record = record(&keys, merged);
+        record.insert("probability", ndarray::Array1::from_vec(probabilities));
+        let how = if item.classes.is_some() { GIVEN } else { PREDICTED };
+        record.insert_text("classes", how);
+        Ok(record)
+    })?;
+    classes::report(context, set, &tally)?;
+    Ok(outcome)
 }
+
+/// What a record says of where its classes come from.
+const GIVEN: &str = "given";
+const PREDICTED: &str = "predicted";
 
 fn record(keys: &[usize], merged: MergedCam) -> Record {
     let keys = keys.iter().map(|&key| key as i64).collect::<ndarray::Array1<i64>>();
@@ -101,6 +130,8 @@ pub struct Stored {
     pub keys: Vec<usize>,
     /// The record; `cam` and `high_res` are read from it.
     pub record: Record,
+    /// Whether the network named the classes, for want of a label.
+    pub predicted: bool,
 }
 
 /// Reads an image's CAMs.
@@ -114,7 +145,8 @@ pub fn read(context: &Context, name: &str) -> Result<Stored> {
         .with_context(|| format!("no CAMs of {name}"))
         .hint("make them first: irn-infer cam")?;
     let keys = keys_of(&record)?;
-    Ok(Stored { keys, record })
+    let predicted = record.text("classes").is_ok_and(|how| how == PREDICTED);
+    Ok(Stored { keys, record, predicted })
 }
 
 /// The class numbers of a record.

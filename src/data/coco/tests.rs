@@ -11,9 +11,8 @@ use crate::data::photo::write_rgb_png;
 fn small() -> TempDir {
     let root = tempfile::tempdir().unwrap();
     let image = |id: u64, file: &str| json!({"id": id, "file_name": file, "width": 6, "height": 4});
-    let square = |x: f64, y: f64, side: f64| {
-        json!([[x, y, x + side, y, x + side, y + side, x, y + side]])
-    };
+    let square =
+        |x: f64, y: f64, side: f64| json!([[x, y, x + side, y, x + side, y + side, x, y + side]]);
     let file = json!({
         "images": [
             image(9, "COCO_train2014_000000000009.jpg"), image(30, "COCO_train2014_000000000030.jpg"),
@@ -93,7 +92,8 @@ fn lists_of_names_in_both_styles() {
     let root = small();
     let annotations = [PathBuf::from("instances_train2014.json")];
     let list = root.path().join("list.txt");
-    fs_err::write(&list, "000000000030\nCOCO_train2014_000000000009\n000000000030\nother\n").unwrap();
+    fs_err::write(&list, "000000000030\nCOCO_train2014_000000000009\n000000000030\nother\n")
+        .unwrap();
     let (set, problems) = open(&root, &annotations).dataset(&list, &classes()).unwrap();
     let ids: Vec<u64> = set.items.iter().filter_map(Item::image_id).collect();
     assert_eq!((ids, problems.skipped()), (vec![30, 9], 2));
@@ -106,8 +106,7 @@ fn wrong_settings_are_errors_with_a_hint() {
     let root = small();
     let list = Path::new("instances_train2014.json");
     let unicorn = ["unicorn".to_string()];
-    let said =
-        crate::error::report(&open(&root, &[]).dataset(list, &unicorn).unwrap_err());
+    let said = crate::error::report(&open(&root, &[]).dataset(list, &unicorn).unwrap_err());
     assert!(said.contains("unicorn") && said.contains("it has toothbrush"), "{said}");
     fs_err::remove_dir_all(root.path().join("train2014")).unwrap();
     let said = crate::error::report(&open(&root, &[]).dataset(list, &classes()).unwrap_err());

@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn other_tables_are_refused() {
-        for text in ["", "a.jpg\n", "a.jpg,rust,dent\n", "file,rust\na.jpg,perhaps\n", "file\na\n"] {
+        for text in ["", "a.jpg\n", "a.jpg,rust,dent\n", "file,rust\na.jpg,perhaps\n", "file\na\n"]
+        {
             assert!(parse(text).is_err(), "{text:?}");
         }
     }

@@ -24,7 +24,8 @@ fn names(set: &Dataset) -> Vec<&str> {
 
 #[test]
 fn labels_from_sub_folders() {
-    let root = folder_with(&["cat/a.jpg", "dog/b.png", "unlabelled/c.jpg", "d.jpg", "dog/cat/e.jpg"]);
+    let root =
+        folder_with(&["cat/a.jpg", "dog/b.png", "unlabelled/c.jpg", "d.jpg", "dog/cat/e.jpg"]);
     let folder = opened(&root, None);
     let classes = folder.classes().unwrap();
     assert_eq!(classes, ["cat", "dog"]);

@@ -119,7 +119,13 @@ mod tests {
     fn file(options: Options) -> CocoFile {
         let categories = Category::numbered(&["cat".to_string(), "dog".to_string()]);
         let mut file = CocoFile::new("test", categories, options).unwrap();
-        file.add_image(Image { id: 9, file_name: "9.jpg".into(), width: 3, height: 2, ..Image::default() });
+        file.add_image(Image {
+            id: 9,
+            file_name: "9.jpg".into(),
+            width: 3,
+            height: 2,
+            ..Image::default()
+        });
         file
     }
 

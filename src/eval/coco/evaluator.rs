@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 
-pub use super::matching::{Detection, Object, Shape};
 use super::matching::{AREAS, Fate, MOST, THRESHOLDS, evaluate};
+pub use super::matching::{Detection, Object, Shape};
 use super::summary::{ClassScores, CocoScores};
 
 /// Recalls 0, .01, ..., 1 that the precision is read at.

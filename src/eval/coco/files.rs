@@ -45,7 +45,8 @@ pub fn evaluate(gt: &Path, dt: &Path) -> Result<Evaluated> {
     let of_image = |image: &&Image| {
         let found = found.get(&image.id).map(Vec::as_slice).unwrap_or_default();
         let judged = judged(image, &truth, &results, found, &classes);
-        judged.and_then(|judged| CocoEvaluator::of_image(&judged))
+        judged
+            .and_then(|judged| CocoEvaluator::of_image(&judged))
             .with_context(|| format!("image {} ({})", image.id, image.file_name))
     };
     let parts: Vec<CocoEvaluator> = images.par_iter().map(of_image).collect::<Result<_>>()?;

@@ -121,8 +121,8 @@ fn checked(file: File) -> Result<Instances> {
     for annotation in file.annotations {
         let Annotation { image_id, category_id: category, area, iscrowd: crowd, .. } = annotation;
         let of_image = regions.get_mut(&image_id);
-        let of_image =
-            of_image.with_context(|| format!("an annotation of image {image_id}, which is not there"))?;
+        let of_image = of_image
+            .with_context(|| format!("an annotation of image {image_id}, which is not there"))?;
         let masked = annotation.segmentation;
         of_image.extend(masked.map(|outline| Region { category, crowd, area, outline }));
     }
@@ -153,7 +153,10 @@ mod tests {
         .unwrap();
         let regions = &found.regions[&9];
         assert_eq!(regions.len(), 2, "a box alone is no mask");
-        assert_eq!((regions[0].category, regions[0].area, regions[0].crowd), (90, Some(7.5), false));
+        assert_eq!(
+            (regions[0].category, regions[0].area, regions[0].crowd),
+            (90, Some(7.5), false)
+        );
         assert!(regions[1].crowd);
         assert_eq!(regions[1].encode(&found.images[0]).unwrap().area(), 8);
     }
@@ -171,7 +174,9 @@ mod tests {
             format!(r#"{{"images": [{image}, {image}], "categories": [{category}]}}"#),
             format!(r#"{{"images": [{huge}], "categories": [{category}]}}"#),
             format!(r#"{{"images": [{image}], "categories": [{category}, {category}]}}"#),
-            format!(r#"{{"images": [{image}], "categories": [{category}], "annotations": [{stray}]}}"#),
+            format!(
+                r#"{{"images": [{image}], "categories": [{category}], "annotations": [{stray}]}}"#
+            ),
         ] {
             let said = crate::error::report(&parse(&text).unwrap_err());
             assert!(said.contains("instances.json") && said.contains("hint:"), "{said}");

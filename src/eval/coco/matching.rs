@@ -95,10 +95,7 @@ pub fn thresholds() -> [f64; THRESHOLDS] {
 }
 
 /// Matches the detections of one class in one image; also how many objects count, by range of areas.
-pub fn evaluate(
-    objects: &[Object],
-    detections: &[Detection],
-) -> (Vec<Fate>, [usize; AREAS.len()]) {
+pub fn evaluate(objects: &[Object], detections: &[Detection]) -> (Vec<Fate>, [usize; AREAS.len()]) {
     let mut ranked: Vec<&Detection> = detections.iter().collect();
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
     ranked.truncate(MOST);
@@ -106,11 +103,8 @@ pub fn evaluate(
         .iter()
         .map(|found| objects.iter().map(|of| found.shape.iou(&of.shape, of.crowd)).collect())
         .collect();
-    let fate = |(rank, found): (usize, &&Detection)| Fate {
-        score: found.score,
-        rank,
-        ..Fate::default()
-    };
+    let fate =
+        |(rank, found): (usize, &&Detection)| Fate { score: found.score, rank, ..Fate::default() };
     let mut fates: Vec<Fate> = ranked.iter().enumerate().map(fate).collect();
     let mut counted = [0; AREAS.len()];
     for (range, [low, high]) in AREAS.into_iter().enumerate() {

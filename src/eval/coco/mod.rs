@@ -2,6 +2,7 @@
 //! the evaluation (`pycocotools.cocoeval`).
 
 pub mod annotations;
+pub mod categories;
 mod entries;
 pub mod evaluator;
 pub mod files;

@@ -44,7 +44,8 @@ impl Rle {
         let (mut counts, mut end) = (vec![0u32], 0);
         for &(first, last) in runs.iter().filter(|(first, last)| first < last) {
             if first > end || counts.len() == 1 {
-                *counts.last_mut().expect("there is a run of zeros at least") += (first - end) as u32;
+                *counts.last_mut().expect("there is a run of zeros at least") +=
+                    (first - end) as u32;
                 counts.push(0);
                 counts.push(0);
             }
@@ -52,7 +53,8 @@ impl Rle {
             counts[at] += last.saturating_sub(first) as u32;
             end = end.max(last);
         }
-        *counts.last_mut().expect("there is a run of zeros at least") += (height * width - end) as u32;
+        *counts.last_mut().expect("there is a run of zeros at least") +=
+            (height * width - end) as u32;
         if counts.len() > 1 && counts.last() == Some(&0) {
             counts.pop();
         }

@@ -23,11 +23,17 @@ fn scores(objects: Vec<(usize, Object)>, detections: Vec<(usize, Detection)>) ->
     CocoEvaluator::of_image(&Judged { objects, detections }).unwrap().finish(2)
 }
 
+/// Equal up to what pycocotools adds to its denominators.
+fn is(found: Option<f64>, expected: f64) -> bool {
+    found.is_some_and(|found| (found - expected).abs() < 1e-12)
+}
+
 #[test]
 fn a_perfect_detection_among_classes_without_objects() {
     let scores = scores(vec![object(0, 50, false)], vec![found(0, 50, 0.5)]);
-    assert_eq!((scores.ap, scores.ap50), (Some(1.0), Some(1.0)));
-    assert_eq!(scores.ap_by_area, [None, Some(1.0), None]);
+    assert!(is(scores.ap, 1.0) && is(scores.ap50, 1.0));
+    let [small, medium, large] = scores.ap_by_area;
+    assert!(is(medium, 1.0) && small.is_none() && large.is_none());
     assert_eq!(scores.classes[1].ap, None);
     assert_eq!(scores.ar_by_count, [Some(1.0); 3]);
 }
@@ -35,8 +41,8 @@ fn a_perfect_detection_among_classes_without_objects() {
 #[test]
 fn iou_decides_at_which_thresholds_it_counts() {
     let scores = scores(vec![object(0, 50, false)], vec![found(0, 40, 0.5)]);
-    assert_eq!((scores.ap50, scores.ap75), (Some(1.0), Some(1.0)));
-    assert!((scores.ap.unwrap() - 0.7).abs() < 1e-12, "0.8 reaches seven of ten thresholds");
+    assert!(is(scores.ap50, 1.0) && is(scores.ap75, 1.0));
+    assert!(is(scores.ap, 0.7), "0.8 reaches seven of ten thresholds");
 }
 
 #[test]
@@ -45,9 +51,10 @@ fn detections_in_a_crowd_are_neither_right_nor_wrong() {
     let right = found(0, 20, 0.1);
     let in_crowd = [found(50, 10, 0.9), found(70, 20, 0.8)];
     let with = scores(objects(), [vec![right.clone()], in_crowd.to_vec()].concat());
-    assert_eq!((with.ap, with.classes[0].objects), (Some(1.0), 1));
+    assert!(is(with.ap, 1.0));
+    assert_eq!(with.classes[0].objects, 1);
     let wrong = scores(objects(), vec![right, found(20, 15, 0.9)]);
-    assert!((wrong.ap.unwrap() - 0.5).abs() < 1e-12);
+    assert!(is(wrong.ap, 0.5));
 }
 
 #[test]
