@@ -90,8 +90,8 @@ def main():
             loss.backward()
             optimizer.step()
             step += 1
-            terms = {name: round(float(value), 3) for name, value in losses.items()}
-            print(json.dumps({"step": step, "loss": round(float(loss), 3), **terms}), flush=True)
+            terms = {name: round(float(value.detach()), 3) for name, value in losses.items()}
+            print(json.dumps({"step": step, "loss": round(float(loss.detach()), 3), **terms}), flush=True)
             if not torch.isfinite(loss):
                 sys.exit("the loss is not a number: lower --rate")
             if options.steps and step >= options.steps:

@@ -181,10 +181,10 @@ impl Folder<'_> {
 /// that the photo lies in.
 fn folder_labels(photo: &Photo, classes: &[String]) -> BTreeSet<String> {
     let folders = photo.relative.rsplit_once('/').map_or("", |(folders, _)| folders);
-    let folders = folders.split('/').filter(|part| !part.is_empty());
+    let mut folders = folders.split('/').filter(|part| !part.is_empty());
     let known = |part: &&str| !UNLABELLED.contains(&part.to_lowercase().as_str());
     if classes.is_empty() {
-        return folders.last().filter(known).map(String::from).into_iter().collect();
+        return folders.next_back().filter(known).map(String::from).into_iter().collect();
     }
     folders.filter(|part| classes.iter().any(|class| class == part)).map(String::from).collect()
 }

@@ -31,7 +31,7 @@ fn masks_agree(folder: &Path, expected: &Value) {
     let truth = instances::read(&folder.join("truth.json")).unwrap();
     let texts = truth.images.iter().flat_map(|image| {
         let of_image = truth.regions[&image.id].iter();
-        of_image.map(|region| region.encode(image).unwrap().text())
+        of_image.map(move |region| region.encode(image).unwrap().text())
     });
     let texts: Vec<String> = texts.collect();
     let expected: Vec<&str> =
