@@ -1,7 +1,6 @@
 //! `instances_*.json` of COCO and of everybody who writes its format: images, categories, regions.
 
 use std::collections::HashMap;
-use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -95,8 +94,9 @@ fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
 /// A file that can't be read or is none of this kind, an image id or category id given twice, an annotation of an
 /// image that is not in the file, an image without pixels or of more than 2^28.
 pub fn read(path: &Path) -> Result<Instances> {
-    let file = fs_err::File::open(path).hint("check the name of the annotation file")?;
-    serde_json::from_reader(BufReader::with_capacity(1 << 20, file))
+    // Reading a file of 450 MB at once is several times as fast as parsing it from a reader.
+    let bytes = fs_err::read(path).hint("check the name of the annotation file")?;
+    serde_json::from_slice(&bytes)
         .map_err(anyhow::Error::from)
         .and_then(checked)
         .with_context(|| format!("COCO annotations {}", path.display()))
