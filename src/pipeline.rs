@@ -52,8 +52,8 @@ fn evaluate(context: &Context, what: What) -> Result<Outcome> {
 /// Evaluates the images that have ground truth; without any there is nothing to do.
 fn evaluate_on(context: &Context, set: &Dataset, what: What) -> Result<Outcome> {
     let has_truth = |item: &&Item| match what {
-        What::InsSeg => item.instance_mask_path().exists(),
-        _ => item.semantic_mask_path().exists(),
+        What::InsSeg => item.has_instance_truth(),
+        _ => item.has_semantic_truth(),
     };
     let items: Vec<Item> = set.items.iter().filter(has_truth).cloned().collect();
     if items.is_empty() {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 use irn::data::normalise::Normalisation;
 use irn::data::photo::{ExifRule, read_photo, size_of};
+use irn::label::merge;
 use irn::overlap::{self, overlapped};
 use irn::runtime::{CamModel, IrnModel, Padding, Workers, irn_relations};
 use irn::stage::cam;
@@ -60,8 +61,10 @@ pub fn cam(inputs: &Inputs, threads: usize) -> Result<Measured> {
     let models =
         Workers::open(threads, |threads| CamModel::open(&cam_model(inputs), threads, None))?;
     let normalisation = Normalisation::default();
-    let maps =
-        |photo: &Array3<u8>| cam::maps(&models, photo.view(), &[3, 14], &SCALES, &normalisation);
+    let maps = |photo: &Array3<u8>| {
+        let (maps, _) = cam::activations(&models, photo.view(), &SCALES, &normalisation)?;
+        merge(&maps, (photo.dim().0, photo.dim().1), &[3, 14])
+    };
     let agreement = match inputs.has("cam_infer.low") {
         true => {
             let ours = maps(&inputs.photo()?)?;

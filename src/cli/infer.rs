@@ -6,10 +6,12 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use super::Settings;
+use super::coco_files::CocoFiles;
 use crate::data::dataset::Dataset;
 use crate::stage::eval::What;
 use crate::stage::{
-    Context, Outcome, cam, coco, eval, figures, ins_seg, ir_label, one, report, sem_seg,
+    Context, Outcome, cam, coco, eval, figures, ins_seg, ir_label, one, report, scores, sem_seg,
+    sweep,
 };
 
 const EXAMPLES: &str = "\
@@ -52,14 +54,23 @@ enum Verb {
     InsSeg(Settings),
     /// Compare with ground truth: mIoU, threshold sweep, AP
     #[command(
-        after_help = "Example: irn-infer eval ins-seg -c configs/voc12.yaml eval.classes=[cat,dog]"
+        after_help = "Examples: irn-infer eval ins-seg -c configs/voc12.yaml eval.classes=[cat,dog]\n          \
+        irn-infer eval coco --gt instances_val2017.json --dt results.json"
     )]
     Eval {
         /// What to evaluate
         what: What,
         #[command(flatten)]
+        files: CocoFiles,
+        #[command(flatten)]
         settings: Settings,
     },
+    /// Find the thresholds of CAMs and masks: with ground truth the best ones, without a proposal
+    #[command(after_help = "Example: irn-infer sweep -c configs/voc12.yaml data.eval_list=val.txt")]
+    Sweep(Settings),
+    /// Score maps as npz files, confidence masks, and semantic masks with 255 where unsure
+    #[command(after_help = "Example: irn-infer scores -c configs/voc12.yaml scores.margin=0.1")]
+    Scores(Settings),
     /// Instance masks as one COCO annotation file
     #[command(after_help = "Example: irn-infer coco -c configs/voc12.yaml coco.min_score=0.1")]
     Coco(Settings),
@@ -96,13 +107,14 @@ pub fn run(cli: Cli) -> Result<Outcome> {
         Verb::IrLabel(settings) => on_set(&settings, Context::train_set, ir_label::run),
         Verb::SemSeg(settings) => on_set(&settings, Context::infer_set, sem_seg::run),
         Verb::InsSeg(settings) => on_set(&settings, Context::infer_set, ins_seg::run),
-        Verb::Eval { what, settings } => {
-            on_set(
-                &settings,
-                Context::eval_set,
-                |context, set| Ok(eval::run(context, set, what)?.1),
-            )
-        }
+        Verb::Eval { what: What::Coco, files, .. } => files.evaluate(),
+        Verb::Eval { what, settings, .. } => on_set(
+            &settings,
+            Context::eval_set,
+            |context, set| Ok(eval::run(context, set, what)?.1),
+        ),
+        Verb::Sweep(settings) => sweep::run(&open(&settings)?),
+        Verb::Scores(settings) => on_set(&settings, Context::infer_set, scores::run),
         Verb::Coco(settings) => on_set(&settings, Context::infer_set, coco::run),
         Verb::Draw(settings) => on_set(&settings, Context::infer_set, figures::run),
         Verb::Report(settings) => on_set(&settings, Context::eval_set, report::run),

@@ -1,5 +1,8 @@
 //! What both programs share on the command line.
 
+#[cfg(feature = "train")]
+mod check;
+mod coco_files;
 pub mod infer;
 #[cfg(feature = "train")]
 pub mod train;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use super::Settings;
+use super::check::CheckData;
 use crate::data::demo;
 use crate::pipeline;
 use crate::stage::{Context, Outcome};
@@ -41,6 +42,10 @@ enum Verb {
     /// Train IRNet on the store's relation labels, write irn.safetensors and irn.onnx
     #[command(after_help = "Example: irn-train irn -c configs/voc12.yaml irn.train.batch=16")]
     Irn(Settings),
+    /// Look through the data set: missing and damaged photos, labels, classes, sizes
+    #[command(after_help = "Example: irn-train check-data -c configs/folder.yaml data.root=my\n\
+        Exit codes: 0 nothing is wrong, 3 some photos are at fault (they are listed), 1 it can't be trained on")]
+    CheckData(CheckData),
     /// Write a drawn data set in the VOC layout
     #[command(after_help = "Example: irn-train demo-data --out demo/data --images 300 --seed 1")]
     DemoData {
@@ -77,6 +82,7 @@ pub fn run(cli: Cli) -> Result<Outcome> {
         Verb::Run(settings) => pipeline::run(&open(&settings)?),
         Verb::Cam(settings) => pipeline::train_cam_and_export(&open(&settings)?),
         Verb::Irn(settings) => pipeline::train_irn_and_export(&open(&settings)?),
+        Verb::CheckData(check) => check.run(),
         Verb::DemoData { out, images, seed, settings } => {
             settings.load()?;
             demo::generate(&out, images, seed, demo::DEMO_SIDES)?;

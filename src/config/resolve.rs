@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use serde_yaml::{Mapping, Value};
 
-use super::Config;
+use super::{Config, Layout};
 use crate::error::Hint;
 
 /// Defaults, then `file`, then `overrides` (`key.path=value`, values in YAML).
@@ -117,12 +117,17 @@ fn check(config: &Config) -> Result<()> {
         ("irn.train.crop", config.irn.train.crop),
         ("irn.pad", config.irn.pad),
         ("cam.scales", config.cam.scales.len()),
-        ("data.classes", config.data.classes.len()),
     ];
     for (key, value) in positive {
         if value == 0 {
             bail!("{key} must not be 0 or empty");
         }
+    }
+    if config.data.classes.is_empty() && config.data.layout == Layout::Voc {
+        bail!("data.classes must not be empty");
+    }
+    if !(0.0..1.0).contains(&config.data.val_share) {
+        bail!("data.val_share is {}: at least 0, below 1", config.data.val_share);
     }
     if config.data.classes.len() > 254 {
         bail!("data.classes has {} entries; a label image holds 254", config.data.classes.len());

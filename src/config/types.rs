@@ -30,6 +30,8 @@ pub struct Config {
     pub sem_seg: SemSegConfig,
     /// Instance masks.
     pub ins_seg: InsSegConfig,
+    /// Score maps and confidence masks.
+    pub scores: ScoresConfig,
     /// Evaluation.
     pub eval: EvalConfig,
     /// The comparison after an export.
@@ -40,15 +42,32 @@ pub struct Config {
     pub run: RunConfig,
 }
 
+/// How a data set is laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// PASCAL VOC: `JPEGImages`, lists of names, `Annotations/*.xml` or `cls_labels.npy`.
+    #[default]
+    Voc,
+    /// COCO: photos and `instances_*.json`.
+    Coco,
+    /// Photos anywhere below the root, labels from a table or from sub-folders.
+    Folder,
+}
+
 /// Where the photos and their labels are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
-    /// Directory of the VOC layout: `JPEGImages`, `Annotations`, `ImageSets`, ...
+    /// How the root is laid out; see `docs/data-sets.md`.
+    pub layout: Layout,
+    /// Directory of the VOC layout (`JPEGImages`, `Annotations`, `ImageSets`, ...), of COCO, or of photos.
     pub root: PathBuf,
-    /// Class names; a label value is the position in this list plus 1.
+    /// Class names; a label value is the position in this list plus 1. Empty: those that a COCO file or a
+    /// folder's labels name.
     pub classes: Vec<String>,
-    /// Images both networks train on: a file, or a name below `ImageSets/Segmentation`.
+    /// Images both networks train on: a file, or a name below `ImageSets/Segmentation`; for COCO an
+    /// `instances_*.json` or a list of names; in a folder also `train`, `val`, `all`.
     pub train_list: PathBuf,
     /// Images that get masks; the training list where absent.
     pub infer_list: Option<PathBuf>,
@@ -56,8 +75,17 @@ pub struct DataConfig {
     pub val_list: Option<PathBuf>,
     /// Images that are evaluated; the inference list where absent.
     pub eval_list: Option<PathBuf>,
-    /// `cls_labels.npy`; the `Annotations` directory where absent.
+    /// `cls_labels.npy`; the `Annotations` directory where absent. In a folder a CSV table; the names of
+    /// sub-folders where absent.
     pub labels: Option<PathBuf>,
+    /// COCO: the `instances_*.json` that lists of names refer to.
+    pub annotations: Vec<PathBuf>,
+    /// COCO: the folder of the photos, from the root; found by the annotation file's name where absent.
+    pub photos: Option<PathBuf>,
+    /// Folder: share of the labelled photos in the list `val`.
+    pub val_share: f64,
+    /// Folder: seed of the split into `train` and `val`.
+    pub split_seed: u64,
     /// Whether a photo's EXIF orientation is applied.
     pub exif: ExifRule,
 }
@@ -65,6 +93,7 @@ pub struct DataConfig {
 impl Default for DataConfig {
     fn default() -> Self {
         Self {
+            layout: Layout::Voc,
             root: PathBuf::from("VOCdevkit/VOC2012"),
             classes: VOC_CLASSES.map(String::from).to_vec(),
             train_list: PathBuf::from("train_aug.txt"),
@@ -72,6 +101,10 @@ impl Default for DataConfig {
             val_list: None,
             eval_list: Some(PathBuf::from("train.txt")),
             labels: None,
+            annotations: Vec::new(),
+            photos: None,
+            val_share: 0.2,
+            split_seed: 0,
             exif: ExifRule::Apply,
         }
     }
@@ -247,6 +280,20 @@ impl Default for InsSegConfig {
     }
 }
 
+/// Score maps and confidence masks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScoresConfig {
+    /// By how much the label of a pixel must lead (background counts with its threshold) to be sure.
+    pub margin: f32,
+}
+
+impl Default for ScoresConfig {
+    fn default() -> Self {
+        Self { margin: 0.1 }
+    }
+}
+
 /// Evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -259,6 +306,8 @@ pub struct EvalConfig {
     pub ap_iou: Vec<f32>,
     /// Use VOC 2007's eleven-point AP.
     pub voc2007: bool,
+    /// Evaluate instance masks as COCO does, too; COCO data sets always are.
+    pub coco: bool,
 }
 
 impl Default for EvalConfig {
@@ -268,6 +317,7 @@ impl Default for EvalConfig {
             sweep: [0.05, 0.6, 0.05],
             ap_iou: vec![0.25, 0.5, 0.7, 0.75],
             voc2007: false,
+            coco: false,
         }
     }
 }

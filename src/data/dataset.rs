@@ -3,20 +3,23 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
+use super::coco::Annotated;
 use super::image_labels::ImageLabels;
 use super::problems::{Problem, Problems};
 use crate::Hint;
+use crate::eval::coco::annotations::Category;
 
 const PHOTO_FOLDER: &str = "JPEGImages";
 const SUFFIXES: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff"];
 
 /// One photo of a data set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Item {
-    /// Unique in the data set: the photo's file name without its suffix.
+    /// Unique in the data set: the photo's file name (below a plain folder its path) without the suffix.
     pub name: String,
     /// Where the photo is.
     pub photo: PathBuf,
@@ -26,9 +29,33 @@ pub struct Item {
     pub root: PathBuf,
     /// The class mask that the list names, if it does.
     pub listed_mask: Option<PathBuf>,
+    /// What COCO's annotations say of it.
+    pub annotated: Option<Arc<Annotated>>,
 }
 
 impl Item {
+    /// An item without a ground truth of its own.
+    pub fn new(name: &str, photo: &Path, root: &Path, classes: Option<Vec<usize>>) -> Self {
+        let (name, photo, root) = (name.to_string(), photo.into(), root.into());
+        Self { name, photo, classes, root, listed_mask: None, annotated: None }
+    }
+
+    /// The photo's file as COCO files name it: the annotations' name, or the path from the photo folder.
+    pub fn file_name(&self) -> String {
+        if let Some(of) = &self.annotated {
+            return of.image.file_name.clone();
+        }
+        let folders = [self.root.join(PHOTO_FOLDER), self.root.clone()];
+        let below = folders.iter().find_map(|folder| self.photo.strip_prefix(folder).ok());
+        let own = || Path::new(self.photo.file_name().unwrap_or_default());
+        below.unwrap_or_else(own).to_string_lossy().replace('\\', "/")
+    }
+
+    /// COCO's id of the image.
+    pub fn image_id(&self) -> Option<u64> {
+        self.annotated.as_ref().map(|of| of.image.id)
+    }
+
     /// Where its picture of class numbers is, if there is one.
     pub fn semantic_mask_path(&self) -> PathBuf {
         let usual = || self.root.join("SegmentationClass").join(format!("{}.png", self.name));
@@ -48,6 +75,8 @@ pub struct Dataset {
     pub root: PathBuf,
     /// Class names; label value = position + 1.
     pub classes: Vec<String>,
+    /// The category of each class in COCO files: numbered from 1, or COCO's own.
+    pub categories: Vec<Category>,
     /// In list order.
     pub items: Vec<Item>,
 }
@@ -86,12 +115,13 @@ impl Dataset {
             }
             let found = labels.classes_of(&name, position, classes, &mut problems);
             let listed_mask = entry.mask.as_ref().map(|mask| joined(root, mask));
-            items.push(Item { name, photo, classes: found, root: root.into(), listed_mask });
+            items.push(Item { listed_mask, ..Item::new(&name, &photo, root, found) });
         }
         let missing = entries.len() - items.len();
         ensure_some(&items, list, missing)?;
         report_labels(&items, classes, &mut problems);
-        Ok((Self { root: root.into(), classes: classes.to_vec(), items }, problems))
+        let categories = Category::numbered(classes);
+        Ok((Self { root: root.into(), classes: classes.to_vec(), categories, items }, problems))
     }
 
     /// The items that show at least one class: what the classifier can be trained on.
@@ -112,7 +142,7 @@ fn ensure_some(items: &[Item], list: &Path, missing: usize) -> Result<()> {
         .hint(format!("the data set's root must be the folder that holds {PHOTO_FOLDER}"))
 }
 
-fn report_labels(items: &[Item], classes: &[String], problems: &mut Problems) {
+pub(super) fn report_labels(items: &[Item], classes: &[String], problems: &mut Problems) {
     let mut seen = vec![false; classes.len()];
     for item in items {
         let name = || item.name.clone();
@@ -132,13 +162,13 @@ fn report_labels(items: &[Item], classes: &[String], problems: &mut Problems) {
 }
 
 /// One line of a list.
-struct Entry {
-    photo: String,
+pub(super) struct Entry {
+    pub(super) photo: String,
     mask: Option<String>,
 }
 
 /// The lines that are not blank: a name (any file name, spaces too), or a photo and its mask.
-fn read_list(path: &Path) -> Result<Vec<Entry>> {
+pub(super) fn read_list(path: &Path) -> Result<Vec<Entry>> {
     let bytes = fs_err::read(path).hint("check the name of the image list in the settings")?;
     let text = String::from_utf8_lossy(&bytes);
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
@@ -158,7 +188,7 @@ fn entry_of(line: &str) -> Entry {
 }
 
 /// The suffix of a picture file, in lower case.
-fn suffix_of(file: &str) -> Option<String> {
+pub(super) fn suffix_of(file: &str) -> Option<String> {
     let suffix = Path::new(file).extension()?.to_str()?.to_lowercase();
     SUFFIXES.contains(&suffix.as_str()).then_some(suffix)
 }

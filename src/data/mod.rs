@@ -4,12 +4,17 @@
 
 pub mod atomic;
 pub mod augment;
+pub mod check;
+pub mod coco;
 pub mod crop;
 pub mod dataset;
 pub mod demo;
+pub mod folder;
 pub mod image_labels;
 pub mod normalise;
 pub mod npy;
 pub mod photo;
 pub mod problems;
 pub mod resize;
+pub mod truth;
+pub mod walk;

@@ -6,6 +6,7 @@ pub mod coco;
 mod count;
 pub mod instance;
 pub mod precision;
+pub mod proposal;
 pub mod semantic;
 pub mod sweep;
 pub mod truth;

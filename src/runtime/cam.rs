@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use irn_export::{ModelInfo, NetworkKind, Session, SessionOptions};
-use ndarray::{Array2, Array3, Array4, ArrayD, ArrayView3, ArrayView4, Axis, Dimension, s, stack};
+use ndarray::{
+    Array1, Array2, Array3, Array4, ArrayD, ArrayView3, ArrayView4, Axis, Dimension, s, stack,
+};
 
 use crate::error::Hint;
 
@@ -96,18 +98,23 @@ pub(super) fn mirrored<D: Dimension>(
 /// # Errors
 /// Those of ONNX Runtime.
 pub fn cam_pair(model: &mut CamModel, image: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
-    cam_maps(model, mirror_pair(image).view())
+    Ok(cam_maps(model, mirror_pair(image).view())?.0)
 }
 
-/// [`cam_pair`] from the photo and its mirror image, `(2, 3, h, w)`.
+/// [`cam_pair`] from the photo and its mirror image, `(2, 3, h, w)`; and the logits `(classes)`, the mean of
+/// the two images'.
 ///
 /// # Errors
 /// Those of ONNX Runtime.
-pub fn cam_maps(model: &mut CamModel, pair: ArrayView4<'_, f32>) -> Result<Array3<f32>> {
-    let mut scores = model.scores(pair)?;
+pub fn cam_maps(
+    model: &mut CamModel,
+    pair: ArrayView4<'_, f32>,
+) -> Result<(Array3<f32>, Array1<f32>)> {
+    let (mut scores, logits) = model.run(pair)?;
     scores.mapv_inplace(|score| score.max(0.));
     let [plain, mirror] = [0, 1].map(|i| scores.slice(s![i, .., .., ..]));
-    Ok(&plain + &mirrored(mirror))
+    let logits = (&logits.row(0) + &logits.row(1)) / 2.0;
+    Ok((&plain + &mirrored(mirror), logits))
 }
 
 #[cfg(test)]

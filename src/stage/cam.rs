@@ -1,9 +1,10 @@
 //! CAMs of all images, multi-scale and mirrored: upstream's `step/make_cam.py`.
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ndarray::{Array3, Array4, ArrayView3};
 use serde_json::json;
 
+use super::classes::{self, Tally};
 use super::{Context, Outcome};
 use crate::data::dataset::{Dataset, Item};
 use crate::data::normalise::Normalisation;
@@ -29,23 +30,27 @@ pub fn pair(
     Ok(normalisation.pair(rescaled.view()))
 }
 
-/// The CAMs of the classes `keys` in a photo, one scale after the other.
+/// What the network says of a photo: the maps of all classes at every scale, and the probability of each class at
+/// the scale nearest to 1.
 ///
 /// # Errors
 /// Those of ONNX Runtime and of [`pair`].
-pub fn maps(
+pub fn activations(
     models: &Workers<CamModel>,
     photo: ArrayView3<u8>,
-    keys: &[usize],
     scales: &[f64],
     normalisation: &Normalisation,
-) -> Result<MergedCam> {
+) -> Result<(Vec<Array3<f32>>, Vec<f32>)> {
     let at = |&scale: &f64| {
         let pair = pair(photo, scale, normalisation)?;
         cam_maps(&mut models.lend(), pair.view())
     };
-    let maps: Vec<Array3<f32>> = scales.iter().map(at).collect::<Result<_>>()?;
-    merge(&maps, (photo.dim().0, photo.dim().1), keys)
+    let (maps, mut logits): (Vec<_>, Vec<_>) =
+        scales.iter().map(at).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    let from_one = |at: &usize| (scales[*at] - 1.0).abs();
+    let nearest = (0..logits.len()).min_by(|a, b| from_one(a).total_cmp(&from_one(b)));
+    let logits = logits.swap_remove(nearest.context("cam.scales is empty")?);
+    Ok((maps, classes::probabilities(logits)))
 }
 
 /// Opens the configured CAM model, once for each worker.
@@ -62,32 +67,56 @@ pub fn models(context: &Context) -> Result<Workers<CamModel>> {
     Workers::open(config.run.thread_count(), open)
 }
 
-/// Makes the CAMs that the store lacks.
+/// Makes the CAMs that the store lacks. The classes of photos without a label are predicted, which is said and
+/// noted in the store.
 ///
 /// # Errors
 /// No model, a store that can't be written, Ctrl-C. Single images that fail are skipped and listed.
 pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let config = &context.config;
     let models = models(context)?;
+    let threshold = config.cam.class_threshold;
     let settings = json!({
         "scales": config.cam.scales,
         "normalisation": config.network.normalisation,
+        "class_threshold": threshold,
         "model": models.lend().fingerprint(),
     });
     let npy_dir = config.cam.write_npy.then(|| context.dir("cam")).transpose()?;
+    let (trained_on, mut tally) = (classes::trained_on(context)?, Tally::default());
     let prepare = |item: &Item| {
-        let keys = item.classes.clone().ok_or_else(|| anyhow!("no class label for this image"))?;
         let photo = read_photo(&item.photo, config.data.exif)?;
         let (scales, normalisation) = (&config.cam.scales, &config.network.normalisation);
-        let merged = maps(&models, photo.view(), &keys, scales, normalisation)?;
+        let (maps, probabilities) = activations(&models, photo.view(), scales, normalisation)?;
+        let keys = match &item.classes {
+            Some(given) => given.clone(),
+            None => classes::predicted(&probabilities, threshold),
+        };
+        let merged = merge(&maps, (photo.dim().0, photo.dim().1), &keys)?;
         if let Some(dir) = &npy_dir {
             let path = dir.join(format!("{}.npy", item.name));
             npy::write_cam(&path, &keys, merged.cam.view(), merged.high_res.view())?;
         }
-        Ok(record(&keys, merged))
+        let mut record = record(&keys, merged);
+        record.insert("probability", ndarray::Array1::from_vec(probabilities.clone()));
+        let how = if item.classes.is_some() { GIVEN } else { PREDICTED };
+        record.insert_text("classes", how);
+        Ok((record, probabilities))
     };
-    context.make(Stage::Cam, &settings, &set.items, prepare, |_, record| Ok(record))
+    let count = |item: &Item, (record, probabilities): (Record, Vec<f32>)| {
+        if let Some(given) = item.classes.as_ref().filter(|_| !trained_on.contains(&item.name)) {
+            tally.add(&probabilities, given, threshold);
+        }
+        Ok(record)
+    };
+    let outcome = context.make(Stage::Cam, &settings, &set.items, prepare, count)?;
+    classes::report(context, set, &tally)?;
+    Ok(outcome)
 }
+
+/// What a record says of where its classes come from.
+const GIVEN: &str = "given";
+const PREDICTED: &str = "predicted";
 
 fn record(keys: &[usize], merged: MergedCam) -> Record {
     let keys = keys.iter().map(|&key| key as i64).collect::<ndarray::Array1<i64>>();
@@ -103,6 +132,8 @@ pub struct Stored {
     pub keys: Vec<usize>,
     /// The record; `cam` and `high_res` are read from it.
     pub record: Record,
+    /// Whether the network named the classes, for want of a label.
+    pub predicted: bool,
 }
 
 /// Reads an image's CAMs.
@@ -116,7 +147,8 @@ pub fn read(context: &Context, name: &str) -> Result<Stored> {
         .with_context(|| format!("no CAMs of {name}"))
         .hint("make them first: irn-infer cam")?;
     let keys = keys_of(&record)?;
-    Ok(Stored { keys, record })
+    let predicted = record.text("classes").is_ok_and(|how| how == PREDICTED);
+    Ok(Stored { keys, record, predicted })
 }
 
 /// The class numbers of a record.

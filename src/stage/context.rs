@@ -1,6 +1,6 @@
 //! What every stage needs: settings, the images, the store; and what it leaves: done, skipped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -9,6 +9,7 @@ use anyhow::{Result, anyhow};
 use rayon::ThreadPool;
 use serde_json::Value;
 
+use super::source;
 use crate::config::Config;
 use crate::data::dataset::{Dataset, Item};
 use crate::data::problems::Problem;
@@ -43,6 +44,8 @@ struct Noted {
     unusable: BTreeMap<String, String>,
     /// Warnings that were printed.
     warned: BTreeSet<String>,
+    /// The lists read so far: COCO's take a while.
+    sets: HashMap<PathBuf, Dataset>,
 }
 
 /// What a stage did.
@@ -69,8 +72,10 @@ impl Context {
     /// Opens the store of `config`.
     ///
     /// # Errors
-    /// An output directory that can't be written, a store of another data set or version.
+    /// An output directory that can't be written, a store of another data set or version, a data set whose
+    /// classes can't be read where the settings name none.
     pub fn open(config: Config, force: bool) -> Result<Self> {
+        let config = source::with_classes(config)?;
         let identity = Identity {
             dataset: config.data.root.display().to_string(),
             classes: config.data.classes.clone(),
@@ -82,25 +87,25 @@ impl Context {
         Ok(Self { config, store, pool, force, noted: Mutex::default() })
     }
 
-    /// The list `list` of the data set, a file or a name below `ImageSets/Segmentation`. Problems of
+    /// The list `list` of the data set, see `data.train_list`. Problems of
     /// single entries are warnings; entries that can't be used come back with [`Context::outcome`].
     ///
     /// # Errors
     /// A list or label file that can't be read.
     pub fn dataset(&self, list: &Path) -> Result<Dataset> {
-        let data = &self.config.data;
-        let below = data.root.join("ImageSets/Segmentation").join(list);
-        let path = if below.exists() { &below } else { list };
-        let labels = data.labels.as_deref();
-        let (set, problems) = Dataset::voc(&data.root, path, labels, &data.classes)?;
+        if let Some(known) = self.noted().sets.get(list) {
+            return Ok(known.clone());
+        }
+        let (set, problems) = source::open(&self.config.data, list)?;
         let mut noted = self.noted();
+        noted.sets.insert(list.to_path_buf(), set.clone());
         let fresh: Vec<&Problem> =
             problems.0.iter().filter(|problem| noted.warned.insert(problem.to_string())).collect();
         for problem in fresh.iter().take(WARNINGS) {
             eprintln!("warning: {problem}");
         }
         if fresh.len() > WARNINGS {
-            eprintln!("warning: ... and {} more of {}", fresh.len() - WARNINGS, path.display());
+            eprintln!("warning: ... and {} more of {}", fresh.len() - WARNINGS, list.display());
         }
         for problem in fresh {
             if let Problem::MissingPhoto { entry } = problem {

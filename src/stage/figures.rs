@@ -61,14 +61,17 @@ fn scored(found: ins_seg::Stored) -> ins_seg::Stored {
 }
 
 fn truth(item: &Item, photo: &Array3<u8>, names: &[String]) -> Result<Vec<(String, Picture)>> {
-    let (class, object) = (item.semantic_mask_path(), item.instance_mask_path());
-    if !class.exists() {
+    if !item.has_semantic_truth() {
         return Ok(Vec::new());
     }
-    let label = read_label(&class)?;
+    let label = item.semantic_truth()?;
     let mut panels = vec![("semantic truth".to_string(), labels::semantic(photo, &label))];
-    if object.exists() {
-        let object = read_label(&object)?;
+    if item.annotated.is_some() {
+        let truth = item.instance_truth()?;
+        let drawn = instances::instances(photo, &truth.masks, &truth.classes, &[], names);
+        panels.push(("instance truth".to_string(), drawn));
+    } else if item.has_instance_truth() {
+        let object = read_label(&item.instance_mask_path())?;
         let drawn = instances::ground_truth_instances(photo, &object, &label, names);
         panels.push(("instance truth".to_string(), drawn));
     }

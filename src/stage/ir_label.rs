@@ -37,6 +37,7 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
 fn label(context: &Context, item: &Item) -> Result<Array2<u8>> {
     let settings = &context.config.ir_label;
     let stored = cam::read(context, &item.name)?;
+    anyhow::ensure!(!stored.predicted, "no class label; predicted classes are not trained on");
     let photo = read_photo(&item.photo, context.config.data.exif)?;
     let maps = stored.record.f32::<Ix3>("high_res")?;
     relation_label(

@@ -2,6 +2,7 @@
 //! meet: one file a stage, one `run` each.
 
 pub mod cam;
+pub mod classes;
 pub mod coco;
 pub mod context;
 pub mod eval;
@@ -11,6 +12,9 @@ pub mod ir_label;
 pub mod irn;
 pub mod one;
 pub mod report;
+pub mod scores;
 pub mod sem_seg;
+pub mod source;
+pub mod sweep;
 
 pub use context::{Context, Outcome};

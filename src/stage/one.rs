@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use ndarray::{Array2, Array3, Axis, aview1};
 use serde_json::json;
 
+use super::classes;
 use super::irn::padding;
 use super::sem_seg::powered;
 use crate::config::Config;
@@ -15,7 +16,8 @@ use crate::data::npy;
 use crate::data::photo::{read_photo, voc_palette, write_palette_png, write_rgb_png};
 use crate::data::resize;
 use crate::error::Hint;
-use crate::eval::coco::annotations::{Category, CocoFile, Image, Options};
+use crate::eval::coco::annotations::{CocoFile, Image, Options};
+use crate::eval::coco::categories::categories_of;
 use crate::label::semantic::semantic;
 use crate::label::{Instances, MergedCam, instances, merge, random_walk};
 use crate::runtime::{CamModel, IrnModel, ModelInfo, Relations, cam_pair, irn_pair, mirror_pair};
@@ -58,15 +60,15 @@ pub fn run(config: &Config, photo: &Path, classes: Option<&[String]>, out: &Path
     let probabilities = probabilities(&mut cam, &picture)?;
     let keys: Vec<usize> = match classes {
         Some(wanted) => numbers(&names, wanted)?,
-        None => predicted(&probabilities, config.cam.class_threshold),
+        None => classes::predicted(&probabilities, config.cam.class_threshold),
     };
     let masks = masks(config, &mut cam, &mut irn, &picture, &keys)?;
     let kept: Vec<usize> =
         (0..masks.found.score.len()).filter(|&i| masks.found.score[i] > 0.0).collect();
-    let classes_found = keys.iter().map(|&key| (names[key].clone(), probabilities[key])).collect();
+    let found_classes = keys.iter().map(|&key| (names[key].clone(), probabilities[key])).collect();
     let instances =
         kept.iter().map(|&i| (names[masks.found.class[i]].clone(), masks.found.score[i])).collect();
-    let mut found = Found { classes: classes_found, instances, files: Vec::new() };
+    let mut found = Found { classes: found_classes, instances, files: Vec::new() };
     fs_err::create_dir_all(out)?;
     write(photo, out, &names, &picture, &masks, &kept, &mut found)?;
     let summary = json!({
@@ -103,16 +105,7 @@ fn probabilities(cam: &mut CamModel, picture: &Array3<u8>) -> Result<Vec<f32>> {
     let image = normalisation(cam.info()).normalise(picture.view());
     let (_, logits) = cam.run(mirror_pair(image.view()).view())?;
     let mean = logits.mean_axis(Axis(0)).context("two images have a mean")?;
-    Ok(mean.iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect())
-}
-
-/// The classes above the threshold, or the most probable one.
-fn predicted(probabilities: &[f32], threshold: f32) -> Vec<usize> {
-    let above: Vec<usize> =
-        (0..probabilities.len()).filter(|&key| probabilities[key] >= threshold).collect();
-    let best = (0..probabilities.len())
-        .max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]).then(b.cmp(&a)));
-    if above.is_empty() { best.into_iter().collect() } else { above }
+    Ok(classes::probabilities(mean))
 }
 
 fn masks(
@@ -164,10 +157,10 @@ fn write(
     write_palette_png(&sem, masks.label.view(), &voc_palette())?;
     let all = aview1(&instances.score);
     npy::write_instances(&ins, all, instances.mask.clone(), &instances.class)?;
-    let categories = Category::numbered(names);
+    let categories = categories_of(names);
     let mut coco = CocoFile::new("instance masks by irn", categories, Options::default())?;
     let file_name = photo.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    coco.add_image(Image { id: 1, file_name, width, height });
+    coco.add_image(Image { id: 1, file_name, width, height, classes_are: None });
     for &i in kept {
         coco.add_instance(
             instances.class[i],

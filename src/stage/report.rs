@@ -6,7 +6,6 @@ use super::eval::{self, Summary, What};
 use super::{Context, Outcome, figures, ins_seg, sem_seg};
 use crate::config::to_yaml;
 use crate::data::dataset::{Dataset, Item};
-use crate::data::photo::read_label;
 use crate::eval::semantic::Confusion;
 use crate::overlap::overlapped;
 use crate::store::Stage;
@@ -158,11 +157,11 @@ fn image(context: &Context, item: &Item) -> Result<ReportImage> {
 
 /// Mean IoU of the semantic mask over the labels of this image.
 fn iou(context: &Context, item: &Item) -> Result<Option<f64>> {
-    let path = item.semantic_mask_path();
-    if !path.exists() || !context.store.has(Stage::SemSeg, &item.name)? {
+    if !item.has_semantic_truth() || !context.store.has(Stage::SemSeg, &item.name)? {
         return Ok(None);
     }
     let mut confusion = Confusion::default();
-    confusion.add(sem_seg::read(context, &item.name)?.label.view(), read_label(&path)?.view())?;
+    confusion
+        .add(sem_seg::read(context, &item.name)?.label.view(), item.semantic_truth()?.view())?;
     Ok(confusion.scores(false).miou)
 }

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use ndarray::{Array2, Array3, Ix2, Ix3};
 use serde_json::json;
 
-use super::{Context, Outcome, cam, irn};
+use super::{Context, Outcome, cam, classes, irn};
 use crate::data::dataset::{Dataset, Item};
 use crate::data::photo::{size_of, voc_palette, write_palette_png};
 use crate::label::random_walk;
@@ -27,6 +27,7 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
         "irn": context.settings_of(Stage::Irn)?,
     });
     let (dir, palette) = (context.dir("sem_seg")?, voc_palette());
+    classes::write_names(context, set)?;
     let prepare = |item: &Item| {
         let (keys, walked, label) = label(context, item)?;
         write_palette_png(&dir.join(format!("{}.png", item.name)), label.view(), &palette)?;

@@ -43,7 +43,7 @@ impl Stage {
             Self::Cam => {
                 "keys: classes of the image, 0-based, background not counted. \
                  cam: [keys, ceil(H/4), ceil(W/4)], high_res: [keys, H, W], each map divided by \
-                 its maximum"
+                 its maximum. probability: [classes] of the network. classes: given or predicted"
             }
             Self::IrLabel => "label: [H, W], 0 background, class + 1, 255 unknown",
             Self::Irn => {

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod bad_input;
+mod coco_eval;
+mod data_sets;
 mod golden;
 mod onnx;
 mod pipeline;
 mod programs;
+mod python;
 mod store;

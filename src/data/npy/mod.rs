@@ -6,6 +6,7 @@
 mod array;
 mod globals;
 mod header;
+pub mod npz;
 mod pickle;
 mod tree;
 mod value;

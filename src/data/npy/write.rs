@@ -65,7 +65,7 @@ fn f32_of<D: Dimension>(array: ArrayView<f32, D>) -> Array {
     Array::F32(array.to_owned().into_dyn())
 }
 
-fn kind_of(array: &Array) -> &'static str {
+pub(super) fn kind_of(array: &Array) -> &'static str {
     match array {
         Array::F32(_) => "<f4",
         Array::F64(_) => "<f8",
@@ -85,7 +85,7 @@ fn byte_count(array: &Array) -> u64 {
 }
 
 /// The elements row by row, little-endian.
-fn write_data(out: &mut impl Write, array: &Array) -> std::io::Result<()> {
+pub(super) fn write_data(out: &mut impl Write, array: &Array) -> std::io::Result<()> {
     match array {
         Array::F32(array) => array.iter().try_for_each(|v| out.write_all(&v.to_le_bytes())),
         Array::F64(array) => array.iter().try_for_each(|v| out.write_all(&v.to_le_bytes())),

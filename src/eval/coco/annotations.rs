@@ -1,27 +1,16 @@
 //! The COCO JSON file of predicted instances: unique ids, 1-based categories, area, box, score (upstream's
 //! `make_cocoann.py` without its faults, ALGORITHMS B4).
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use ndarray::ArrayView2;
 use serde::Serialize;
 
-use super::polygon::{Polygon, polygons};
-use super::rle::Rle;
+pub use super::entries::{Annotation, Category, Format, Image, Segmentation, annotation};
+pub use super::ids::image_ids;
 use crate::data::atomic::write_atomically;
 use crate::error::Hint;
-
-/// How masks are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// Compressed run lengths: exact.
-    #[default]
-    Rle,
-    /// Half-pixel outlines as upstream's: holes are lost.
-    Polygons,
-}
 
 /// What is written, and how.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,88 +21,11 @@ pub struct Options {
     pub keep_zero_scores: bool,
 }
 
-/// A class as the file names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Category {
-    /// The id that annotations refer to.
-    pub id: u64,
-    /// The class name.
-    pub name: String,
-    /// COCO's group of classes; "object" where there is none.
-    pub supercategory: String,
-}
-
-impl Category {
-    /// Categories 1, 2, ... for class names in order.
-    pub fn numbered(names: &[String]) -> Vec<Self> {
-        let ids = 1..;
-        let category = |(id, name): (u64, &String)| Self {
-            id,
-            name: name.clone(),
-            supercategory: "object".to_string(),
-        };
-        ids.zip(names).map(category).collect()
-    }
-}
-
 /// `info` of the file.
 #[derive(Clone, Debug, Serialize)]
 struct Info {
     description: String,
     version: String,
-}
-
-/// An image of the file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Image {
-    /// See [`image_ids`].
-    pub id: u64,
-    /// File name of the photo.
-    pub file_name: String,
-    /// Pixels across.
-    pub width: usize,
-    /// Pixels down.
-    pub height: usize,
-}
-
-/// The two spellings of a mask.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Segmentation {
-    /// Height and width, compressed counts.
-    Rle {
-        /// Height, width.
-        size: [usize; 2],
-        /// Compressed text.
-        counts: String,
-    },
-    /// Closed outlines.
-    Polygons(Vec<Polygon>),
-}
-
-/// One instance of the file.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Annotation {
-    /// Unique in the file.
-    pub id: u64,
-    /// The image's id.
-    pub image_id: u64,
-    /// The category's id.
-    pub category_id: u64,
-    /// Always 0.
-    pub iscrowd: u8,
-    /// Pixels of the mask.
-    pub area: u64,
-    /// x, y, width, height in pixels.
-    pub bbox: [f64; 4],
-    /// The mask.
-    pub segmentation: Segmentation,
-    /// Width of the image.
-    pub width: usize,
-    /// Height of the image.
-    pub height: usize,
-    /// Confidence of the instance.
-    pub score: f32,
 }
 
 /// A COCO data set in the making.
@@ -197,59 +109,6 @@ impl CocoFile {
     }
 }
 
-/// One annotation; `None` for an empty mask.
-pub fn annotation(
-    id: u64,
-    image_id: u64,
-    category_id: u64,
-    mask: ArrayView2<bool>,
-    score: f32,
-    format: Format,
-) -> Option<Annotation> {
-    let rle = Rle::new(mask);
-    let [height, width] = rle.size();
-    let segmentation = match format {
-        Format::Rle => Segmentation::Rle { size: rle.size(), counts: rle.text() },
-        Format::Polygons => Segmentation::Polygons(polygons(mask)),
-    };
-    (rle.area() > 0).then(|| Annotation {
-        id,
-        image_id,
-        category_id,
-        iscrowd: 0,
-        area: rle.area(),
-        bbox: rle.bbox().map(f64::from),
-        segmentation,
-        width,
-        height,
-        score,
-    })
-}
-
-/// Ids for image names: the digits of a name of digits and underscores (`2007_000032` is 2007000032) when no other
-/// name has the same; the smallest free numbers from 1 for all others, in order.
-pub fn image_ids<S: AsRef<str>>(names: &[S]) -> Vec<u64> {
-    let digits: Vec<_> = names.iter().map(|name| digits_of(name.as_ref())).collect();
-    let mut uses = BTreeMap::new();
-    for id in digits.iter().flatten() {
-        *uses.entry(*id).or_insert(0) += 1;
-    }
-    let mut free = (1..).filter(|id| !uses.contains_key(id));
-    let mut id_of = |id: Option<u64>| match id {
-        Some(id) if uses[&id] == 1 => id,
-        _ => free.next().unwrap_or_default(),
-    };
-    digits.into_iter().map(&mut id_of).collect()
-}
-
-/// At most 15 digits, so that JSON readers with f64 numbers keep the id.
-fn digits_of(name: &str) -> Option<u64> {
-    let allowed = name.chars().all(|c| c.is_ascii_digit() || c == '_');
-    let digits: String = name.chars().filter(char::is_ascii_digit).collect();
-    let usable = allowed && (1..=15).contains(&digits.len());
-    usable.then(|| digits.parse().ok()).flatten()
-}
-
 #[cfg(test)]
 mod tests {
     use ndarray::array;
@@ -260,7 +119,13 @@ mod tests {
     fn file(options: Options) -> CocoFile {
         let categories = Category::numbered(&["cat".to_string(), "dog".to_string()]);
         let mut file = CocoFile::new("test", categories, options).unwrap();
-        file.add_image(Image { id: 9, file_name: "9.jpg".to_string(), width: 3, height: 2 });
+        file.add_image(Image {
+            id: 9,
+            file_name: "9.jpg".into(),
+            width: 3,
+            height: 2,
+            ..Image::default()
+        });
         file
     }
 
@@ -304,14 +169,5 @@ mod tests {
         assert!(file.add_instance(0, mask.view(), f32::NAN).is_err());
         let twice = vec![Category { id: 1, name: String::new(), supercategory: String::new() }; 2];
         assert!(CocoFile::new("", twice, Options::default()).is_err());
-    }
-
-    #[test]
-    fn ids_from_digits_or_counted() {
-        assert_eq!(image_ids(&["2007_000032", "000000000009"]), [2_007_000_032, 9]);
-        assert_eq!(
-            image_ids(&["b", "2", "1_2", "12", "a", "99999999999999999"]),
-            [1, 2, 3, 4, 5, 6]
-        );
     }
 }

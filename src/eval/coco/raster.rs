@@ -4,6 +4,8 @@
 use anyhow::{Result, ensure};
 use ndarray::Array2;
 
+use super::rle::Rle;
+
 /// Points per pixel along the outline.
 const SCALE: f64 = 5.0;
 
@@ -13,9 +15,17 @@ const MAX_COORDINATE: f64 = 1e5;
 /// The pixels `[height, width]` that any of `polygons` (x, y, x, y, ...) covers.
 ///
 /// # Errors
-/// When a polygon has fewer than three points, an odd number of values, or a coordinate beyond 100 000.
+/// Those of [`encode`].
 pub fn rasterise(polygons: &[Vec<f64>], height: usize, width: usize) -> Result<Array2<bool>> {
-    let mut mask = Array2::from_elem((height, width), false);
+    Ok(encode(polygons, height, width)?.mask())
+}
+
+/// Run lengths of the pixels that any of `polygons` covers: `merge(frPyObjects(polygons, height, width))`.
+///
+/// # Errors
+/// When a polygon has fewer than three points, an odd number of values, or a coordinate beyond 100 000.
+pub fn encode(polygons: &[Vec<f64>], height: usize, width: usize) -> Result<Rle> {
+    let mut runs = Vec::new();
     for polygon in polygons {
         let values = polygon.len();
         ensure!(
@@ -28,9 +38,11 @@ pub fn rasterise(polygons: &[Vec<f64>], height: usize, width: usize) -> Result<A
             "a polygon coordinate is not a number between -{MAX_COORDINATE} and {MAX_COORDINATE}"
         );
         let crossings = crossings(&outline(polygon), height, width);
-        fill(&mut mask, &crossings);
+        let end = |pair: &[usize]| pair.get(1).copied().unwrap_or(height * width);
+        runs.extend(crossings.chunks(2).map(|pair| (pair[0], end(pair))));
     }
-    Ok(mask)
+    runs.sort_unstable();
+    Ok(Rle::from_runs(height, width, &runs))
 }
 
 /// All points along the closed outline, in fifths of a pixel.
@@ -72,16 +84,6 @@ fn crossings(outline: &[(i64, i64)], height: usize, width: usize) -> Vec<usize> 
     }
     found.sort_unstable();
     found
-}
-
-fn fill(mask: &mut Array2<bool>, crossings: &[usize]) {
-    let (height, width) = mask.dim();
-    for pair in crossings.chunks(2) {
-        let end = pair.get(1).copied().unwrap_or(height * width);
-        for at in pair[0]..end {
-            mask[[at % height, at / height]] = true;
-        }
-    }
 }
 
 #[cfg(test)]

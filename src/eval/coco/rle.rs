@@ -39,6 +39,28 @@ impl Rle {
         Ok(Self { height, width, counts })
     }
 
+    /// Takes runs of ones, column-major, ascending; runs that touch are joined, empty ones dropped.
+    pub(super) fn from_runs(height: usize, width: usize, runs: &[(usize, usize)]) -> Self {
+        let (mut counts, mut end) = (vec![0u32], 0);
+        for &(first, last) in runs.iter().filter(|(first, last)| first < last) {
+            if first > end || counts.len() == 1 {
+                *counts.last_mut().expect("there is a run of zeros at least") +=
+                    (first - end) as u32;
+                counts.push(0);
+                counts.push(0);
+            }
+            let (first, at) = (first.max(end), counts.len() - 2);
+            counts[at] += last.saturating_sub(first) as u32;
+            end = end.max(last);
+        }
+        *counts.last_mut().expect("there is a run of zeros at least") +=
+            (height * width - end) as u32;
+        if counts.len() > 1 && counts.last() == Some(&0) {
+            counts.pop();
+        }
+        Self { height, width, counts }
+    }
+
     /// Decodes compressed text.
     ///
     /// # Errors
@@ -108,6 +130,28 @@ impl Rle {
         }
         let mask = Array2::from_shape_vec((self.width, self.height), columns);
         mask.expect("counts cover the image: checked when made").reversed_axes()
+    }
+
+    /// Pixels set in both masks, which must have the same size.
+    pub fn intersection(&self, other: &Self) -> u64 {
+        let (mut ours, mut theirs) = (self.runs().peekable(), other.runs().peekable());
+        let mut shared = 0;
+        while let (Some(&(start, end)), Some(&(first, last))) = (ours.peek(), theirs.peek()) {
+            shared += end.min(last).saturating_sub(start.max(first)) as u64;
+            if end <= last {
+                ours.next();
+            } else {
+                theirs.next();
+            }
+        }
+        shared
+    }
+
+    /// Gives the pixels of the mask a value in `map`, which must have the mask's size.
+    pub fn paint(&self, map: &mut Array2<u8>, value: u8) {
+        for at in self.runs().flat_map(|(start, end)| start..end) {
+            map[[at % self.height, at / self.height]] = value;
+        }
     }
 
     /// Start and end of the runs of ones, column-major; none is empty.
@@ -182,6 +226,17 @@ mod tests {
             prop_assert_eq!(&Rle::from_text(height, width, &rle.text()).unwrap(), &rle);
             let area = mask.iter().filter(|set| **set).count() as u64;
             prop_assert_eq!(rle.area(), area);
+            let runs: Vec<_> = rle.runs().collect();
+            prop_assert_eq!(&Rle::from_runs(height, width, &runs), &rle);
+        }
+
+        #[test]
+        fn intersections_are_shared_pixels(bits in prop::collection::vec(any::<(bool, bool)>(), 35)) {
+            let first = Array2::from_shape_fn((5, 7), |(y, x)| bits[y * 7 + x].0);
+            let second = Array2::from_shape_fn((5, 7), |(y, x)| bits[y * 7 + x].1);
+            let shared = bits.iter().filter(|(a, b)| *a && *b).count() as u64;
+            let (first, second) = (Rle::new(first.view()), Rle::new(second.view()));
+            prop_assert_eq!(first.intersection(&second), shared);
         }
     }
 }

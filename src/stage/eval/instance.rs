@@ -5,10 +5,8 @@ use anyhow::{Context as _, Result};
 use super::summary::{Row, Summary};
 use super::{Context, Outcome, What};
 use crate::data::dataset::{Dataset, Item};
-use crate::data::photo::read_label;
 use crate::eval::instance::{InstanceEvaluator, Masks};
 use crate::eval::precision::Metric;
-use crate::eval::truth::voc_instances;
 use crate::overlap::overlapped;
 use crate::stage::ins_seg;
 
@@ -62,9 +60,7 @@ pub fn evaluate(context: &Context, set: &Dataset) -> Result<(Summary, Outcome)> 
 }
 
 fn judge(context: &Context, item: &Item) -> Result<InstanceEvaluator> {
-    let class = read_label(&item.semantic_mask_path()).context("no ground truth")?;
-    let object = read_label(&item.instance_mask_path()).context("no ground truth")?;
-    let truth = voc_instances(class.view(), object.view())?;
+    let truth = item.instance_truth()?;
     let found = ins_seg::read(context, &item.name)?;
     let mut evaluator = InstanceEvaluator::new(&context.config.eval.ap_iou);
     let masks = Masks { masks: found.mask.view(), classes: &found.class };

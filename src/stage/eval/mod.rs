@@ -1,15 +1,18 @@
 //! Evaluation against ground truth: upstream's `eval_cam.py`, `eval_sem_seg.py`, `eval_ins_seg.py`.
 //! Results go to `eval/WHAT.json` and, as a table, to standard output.
 
+mod coco;
 mod instance;
 mod semantic;
 mod summary;
 
-pub use summary::{Summary, read};
+pub use semantic::chosen;
+pub use summary::{Row, Summary, read};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 
-use super::{Context, Outcome};
+use super::{Context, Outcome, classes};
+use crate::config::Layout;
 use crate::data::dataset::Dataset;
 use crate::error::Hint;
 
@@ -22,12 +25,16 @@ pub enum What {
     IrLabel,
     /// Semantic masks.
     SemSeg,
-    /// Instance masks.
+    /// Instance masks; for COCO data sets (or with `eval.coco`) with COCO's figures too.
     InsSeg,
+    /// Classes that the CAM network would predict.
+    Classes,
+    /// A COCO results file (--dt) against an annotation file (--gt).
+    Coco,
 }
 
 impl What {
-    /// All, in the pipeline's order.
+    /// Those of the pipeline, in its order.
     pub const ALL: [Self; 4] = [Self::Cam, Self::IrLabel, Self::SemSeg, Self::InsSeg];
 
     /// Name on the command line and of the JSON file.
@@ -37,6 +44,8 @@ impl What {
             Self::IrLabel => "ir-label",
             Self::SemSeg => "sem-seg",
             Self::InsSeg => "ins-seg",
+            Self::Classes => "classes",
+            Self::Coco => "coco",
         }
     }
 }
@@ -49,6 +58,8 @@ impl What {
 pub fn run(context: &Context, set: &Dataset, what: What) -> Result<(Summary, Outcome)> {
     let (summary, outcome) = match what {
         What::InsSeg => instance::evaluate(context, set)?,
+        What::Classes => classes::evaluate(context, set)?,
+        What::Coco => bail!("it compares two files: eval coco --gt FILE --dt FILE"),
         _ => semantic::evaluate(context, set, what)?,
     };
     if outcome.done == 0 {
@@ -60,5 +71,9 @@ pub fn run(context: &Context, set: &Dataset, what: What) -> Result<(Summary, Out
     }
     print!("{}", summary.table());
     summary.write(&context.dir("eval")?)?;
+    let as_coco = context.config.eval.coco || context.config.data.layout == Layout::Coco;
+    if what == What::InsSeg && as_coco {
+        coco::evaluate(context, set)?;
+    }
     Ok((summary, outcome))
 }

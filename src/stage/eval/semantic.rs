@@ -7,7 +7,6 @@ use ndarray::{Array2, Ix3};
 use super::summary::{Row, Summary};
 use super::{Context, Outcome, What};
 use crate::data::dataset::{Dataset, Item};
-use crate::data::photo::read_label;
 use crate::eval::semantic::Confusion;
 use crate::eval::sweep::Sweep;
 use crate::label::semantic::{label_of, scores};
@@ -89,7 +88,10 @@ fn thresholds(context: &Context) -> Vec<f32> {
 }
 
 /// Label values that means are taken over: background and `eval.classes`, or all.
-fn chosen(context: &Context) -> Result<Vec<usize>> {
+///
+/// # Errors
+/// A name in `eval.classes` that is no class.
+pub fn chosen(context: &Context) -> Result<Vec<usize>> {
     let classes = &context.config.data.classes;
     let wanted = &context.config.eval.classes;
     if wanted.is_empty() {
@@ -105,7 +107,7 @@ fn chosen(context: &Context) -> Result<Vec<usize>> {
 }
 
 fn judge(context: &Context, item: &Item, what: What, thresholds: &[f32]) -> Result<Judged> {
-    let mut truth = read_label(&item.semantic_mask_path()).context("no ground truth")?;
+    let mut truth = item.semantic_truth()?;
     let mut confusion = Confusion::default();
     let mut sweep = Sweep::new(thresholds)?;
     let mut known = 1.0;
@@ -124,7 +126,7 @@ fn judge(context: &Context, item: &Item, what: What, thresholds: &[f32]) -> Resu
             confusion.add(label.view(), truth.view())?;
             false
         }
-        What::SemSeg | What::InsSeg => {
+        _ => {
             let stored = sem_seg::read(context, &item.name)?;
             confusion.add(stored.label.view(), truth.view())?;
             let scores = scores(stored.walked.view(), truth.dim());
