@@ -7,9 +7,10 @@ use clap::{Parser, Subcommand};
 
 use super::Settings;
 use crate::data::dataset::Dataset;
-use crate::stage::eval::What;
+use crate::stage::eval::{Source, What};
 use crate::stage::{
-    Context, Outcome, cam, coco, eval, figures, ins_seg, ir_label, one, report, sem_seg,
+    Context, Outcome, cam, coco, eval, export_npy, figures, import_cam, ins_seg, ir_label, one,
+    report, sem_seg,
 };
 
 const EXAMPLES: &str = "\
@@ -35,6 +36,24 @@ enum Verb {
     /// Class activation maps of all images (multi-scale, mirrored) into the store
     #[command(after_help = "Example: irn-infer cam -c configs/voc12.yaml cam.scales=[1.0,0.5]")]
     Cam(Settings),
+    /// CAMs of another method (files of irn, AdvCAM, RIB, ReCAM, AMN, CLIMS, SIPE, psa, ...) into the store
+    #[command(after_help = "Example: irn-infer import-cam result/cam -c configs/voc12.yaml \
+        --method advcam")]
+    ImportCam {
+        /// Folder of NAME.npy
+        dir: PathBuf,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// The store's CAMs as NAME.npy in the original's layout
+    #[command(after_help = "Example: irn-infer export-npy -c configs/voc12.yaml --out result/cam")]
+    ExportNpy {
+        /// Folder to write; OUT/cam otherwise
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        settings: Settings,
+    },
     /// Relation labels from the CAMs by two dense CRFs
     #[command(
         after_help = "Example: irn-infer ir-label -c configs/voc12.yaml ir_label.conf_fg=0.35"
@@ -51,12 +70,15 @@ enum Verb {
     )]
     InsSeg(Settings),
     /// Compare with ground truth: mIoU, threshold sweep, AP
-    #[command(
-        after_help = "Example: irn-infer eval ins-seg -c configs/voc12.yaml eval.classes=[cat,dog]"
-    )]
+    #[command(after_help = "Examples:
+  irn-infer eval ins-seg -c configs/voc12.yaml eval.classes=[cat,dog]
+  irn-infer eval cam --from result/cam -c configs/voc12.yaml")]
     Eval {
         /// What to evaluate
         what: What,
+        /// Folder of results that anyone made, in the original's layout: NAME.npy or NAME.png
+        #[arg(long, value_name = "DIR")]
+        from: Option<PathBuf>,
         #[command(flatten)]
         settings: Settings,
     },
@@ -96,12 +118,22 @@ pub fn run(cli: Cli) -> Result<Outcome> {
         Verb::IrLabel(settings) => on_set(&settings, Context::train_set, ir_label::run),
         Verb::SemSeg(settings) => on_set(&settings, Context::infer_set, sem_seg::run),
         Verb::InsSeg(settings) => on_set(&settings, Context::infer_set, ins_seg::run),
-        Verb::Eval { what, settings } => {
-            on_set(
-                &settings,
-                Context::eval_set,
-                |context, set| Ok(eval::run(context, set, what)?.1),
-            )
+        Verb::Eval { what, from, settings } => {
+            let source = from.map_or(Source::Store, Source::Folder);
+            on_set(&settings, Context::eval_set, |context, set| {
+                Ok(eval::run_on(context, set, what, &source)?.1)
+            })
+        }
+        Verb::ImportCam { dir, settings } => {
+            on_set(&settings, Context::every_set, |context, set| {
+                import_cam::run(context, set, &dir)
+            })
+        }
+        Verb::ExportNpy { out, settings } => {
+            on_set(&settings, Context::every_set, |context, set| {
+                let dir = out.clone().unwrap_or_else(|| context.config.run.dir("cam"));
+                export_npy::run(context, set, &dir)
+            })
         }
         Verb::Coco(settings) => on_set(&settings, Context::infer_set, coco::run),
         Verb::Draw(settings) => on_set(&settings, Context::infer_set, figures::run),

@@ -4,6 +4,7 @@
 
 pub mod atomic;
 pub mod augment;
+pub mod cam_file;
 pub mod crop;
 pub mod dataset;
 pub mod demo;
@@ -13,3 +14,4 @@ pub mod npy;
 pub mod photo;
 pub mod problems;
 pub mod resize;
+pub mod sbd;

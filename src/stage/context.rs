@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::data::dataset::{Dataset, Item};
 use crate::data::problems::Problem;
+use crate::data::sbd;
 use crate::error::Hint;
 use crate::overlap::{self, overlapped};
 use crate::progress::Progress;
@@ -90,7 +91,12 @@ impl Context {
     pub fn dataset(&self, list: &Path) -> Result<Dataset> {
         let data = &self.config.data;
         let below = data.root.join("ImageSets/Segmentation").join(list);
-        let path = if below.exists() { &below } else { list };
+        let augmented = self.augmented(list, &below)?;
+        let path = match &augmented {
+            Some(path) => path,
+            None if below.exists() => &below,
+            None => list,
+        };
         let labels = data.labels.as_deref();
         let (set, problems) = Dataset::voc(&data.root, path, labels, &data.classes)?;
         let mut noted = self.noted();
@@ -108,6 +114,22 @@ impl Context {
             }
         }
         Ok(set)
+    }
+
+    /// `OUT/train_aug.txt`, made of SBD's lists where that list is asked for and is nowhere.
+    fn augmented(&self, list: &Path, below: &Path) -> Result<Option<PathBuf>> {
+        let data = &self.config.data;
+        if !list.ends_with("train_aug.txt") || below.exists() || list.exists() {
+            return Ok(None);
+        }
+        let Some(folder) = sbd::folder(&data.root, data.sbd.as_deref()) else { return Ok(None) };
+        let names = sbd::train_aug(&data.root, &folder)?;
+        let path = self.config.run.out.join("train_aug.txt");
+        fs_err::write(&path, names.join("\n") + "\n")?;
+        if self.noted().warned.insert(path.display().to_string()) {
+            eprintln!("{}: {} names, from {}", path.display(), names.len(), folder.display());
+        }
+        Ok(Some(path))
     }
 
     /// `outcome` and the list entries that could not be used.
@@ -160,14 +182,22 @@ impl Context {
         Ok(all)
     }
 
-    /// The directory `name` below the output directory, made if it is missing.
+    /// The directory `name` below the output directory (or that of `run.dirs`), made if it is missing.
     ///
     /// # Errors
     /// A directory that can't be made.
     pub fn dir(&self, name: &str) -> Result<PathBuf> {
-        let dir = self.config.run.out.join(name);
+        let dir = self.config.run.dir(name);
         fs_err::create_dir_all(&dir)?;
         Ok(dir)
+    }
+
+    /// `settings` of a stage with the name of `run.method`, where one is set.
+    pub fn with_method(&self, mut settings: Value) -> Value {
+        if let Some(method) = self.config.run.method {
+            settings["method"] = method.name().into();
+        }
+        settings
     }
 
     /// What `stage` was computed with; null where there is nothing of it.

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod allocation;
 mod bad_input;
+mod family;
 mod golden;
 mod onnx;
 mod pipeline;

@@ -3,8 +3,10 @@
 
 mod instance;
 mod semantic;
+mod source;
 mod summary;
 
+pub use source::Source;
 pub use summary::{Summary, read};
 
 use anyhow::{Result, anyhow};
@@ -47,10 +49,27 @@ impl What {
 /// # Errors
 /// No image that could be evaluated, a file that can't be written, Ctrl-C.
 pub fn run(context: &Context, set: &Dataset, what: What) -> Result<(Summary, Outcome)> {
-    let (summary, outcome) = match what {
-        What::InsSeg => instance::evaluate(context, set)?,
-        _ => semantic::evaluate(context, set, what)?,
+    run_on(context, set, what, &Source::Store)
+}
+
+/// [`run`] on results from elsewhere.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_on(
+    context: &Context,
+    set: &Dataset,
+    what: What,
+    source: &Source,
+) -> Result<(Summary, Outcome)> {
+    let (mut summary, outcome) = match what {
+        What::InsSeg => instance::evaluate(context, set, source)?,
+        _ => semantic::evaluate(context, set, what, source)?,
     };
+    summary.method = crate::config::described(&context.config);
+    if let Source::Folder(dir) = source {
+        summary.from = Some(dir.display().to_string());
+    }
     if outcome.done == 0 {
         let first = outcome.skipped.iter().next();
         let reason =
