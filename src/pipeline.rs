@@ -1,13 +1,15 @@
 //! All steps in upstream's order: `run_sample.py`.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use irn_export::network::{Network, Overrides};
 use irn_export::verify::{Plan, verify};
+use irn_models::checkpoint::save_pth;
 
-use crate::config::Pass;
+use crate::config::{Config, Pass};
 use crate::data::atomic::write_atomically;
 use crate::data::dataset::{Dataset, Item};
 use crate::stage::eval::{self, What};
@@ -22,6 +24,7 @@ use crate::train::{train_cam, train_irn};
 /// The first step that can't be done, Ctrl-C. Single images that fail are skipped and listed.
 pub fn run(context: &Context) -> Result<Outcome> {
     let mut outcome = Outcome::default();
+    adopt(context)?;
     for pass in Pass::ALL.into_iter().filter(|pass| context.config.run.passes.contains(pass)) {
         outcome.absorb(step(context, pass)?);
     }
@@ -75,6 +78,7 @@ pub fn train_cam_and_export(context: &Context) -> Result<Outcome> {
         train_cam(config, &set, validation.as_ref(), context.force)
     })
     .and_then(|outcome| export(context, "cam").map(|()| outcome))
+    .and_then(|outcome| write_pth(config, "cam", &config.run.cam_weights).map(|()| outcome))
 }
 
 /// Trains IRNet where that is not finished, and exports it to `irn.onnx`.
@@ -88,6 +92,7 @@ pub fn train_irn_and_export(context: &Context) -> Result<Outcome> {
         train_irn(config, &set, &context.store, context.force)
     })
     .and_then(|outcome| export(context, "irn").map(|()| outcome))
+    .and_then(|outcome| write_pth(config, "irn", &config.run.irn_weights).map(|()| outcome))
 }
 
 fn timed(
@@ -103,14 +108,55 @@ fn timed(
     Ok(Outcome { skipped, ..Outcome::default() })
 }
 
+/// Models from the original's weights where their training is no pass of this run: `--train_cam_pass
+/// False` with a `sess/res50_cam.pth.pth` that is there.
+fn adopt(context: &Context) -> Result<()> {
+    let run = &context.config.run;
+    let networks = [
+        (Pass::TrainCam, "cam", &run.cam_weights, &run.cam_model),
+        (Pass::TrainIrn, "irn", &run.irn_weights, &run.irn_model),
+    ];
+    for (pass, network, weights, model) in networks {
+        let Some(weights) = weights.as_ref().filter(|weights| weights.exists()) else { continue };
+        let files = Files::new(&context.config, network);
+        if !run.passes.contains(&pass) && model.is_none() && !files.onnx.exists() {
+            eprintln!("{network}: not trained, taken from {}", weights.display());
+            let classes = (network == "cam").then(|| context.config.data.classes.clone());
+            export_from(context, weights, &Overrides { classes, ..Overrides::default() }, &files)?;
+        }
+    }
+    Ok(())
+}
+
+/// The original's kind of file of a finished training, where the settings name one.
+fn write_pth(config: &Config, network: &str, path: &Option<PathBuf>) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let (tensors, known) = irn_export::checkpoint::load(&Files::new(config, network).checkpoint)?;
+    let (network, _) = Network::build(tensors, known, &Overrides::default())?;
+    if let Some(folder) = path.parent() {
+        fs_err::create_dir_all(folder)?;
+    }
+    save_pth(path, &network.tensors())
+}
+
 /// Writes and verifies the model of a finished training, unless it is there.
 fn export(context: &Context, network: &str) -> Result<()> {
     let files = Files::new(&context.config, network);
     if files.onnx.exists() && !context.force {
         return Ok(());
     }
-    let (tensors, known) = irn_export::checkpoint::load(&files.checkpoint)?;
-    let (network, info) = Network::build(tensors, known, &Overrides::default())?;
+    export_from(context, &files.checkpoint, &Overrides::default(), &files)
+}
+
+fn export_from(
+    context: &Context,
+    checkpoint: &Path,
+    overrides: &Overrides,
+    files: &Files,
+) -> Result<()> {
+    let (tensors, known) = irn_export::checkpoint::load(checkpoint)?;
+    let (network, info) = Network::build(tensors, known, overrides)
+        .with_context(|| format!("failed to build a network from {}", checkpoint.display()))?;
     let bytes = network.export(&info)?;
     let onnx = &context.config.onnx;
     let threads = context.config.run.thread_count();

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::{Device, Tensor};
 use irn_models::error::Hint;
 use irn_models::voc::VOC_CLASSES;
-use irn_models::{Backbone, CamNet, IrNet, Weights};
+use irn_models::{Backbone, CamNet, IrNet, Param, Weights};
 
 use crate::export::{export_cam, export_irn, weights_sha256};
 use crate::info::{ModelInfo, NetworkKind};
@@ -69,6 +69,17 @@ impl Network {
             Self::Cam(net) => export_cam(net, info),
             Self::Irn(net) => export_irn(net, info),
         }
+    }
+
+    /// All parameters and buffers by name.
+    pub fn tensors(&self) -> BTreeMap<String, Tensor> {
+        let mut tensors = BTreeMap::new();
+        let mut add = |param: &Param| drop(tensors.insert(param.name.clone(), param.tensor()));
+        match self {
+            Self::Cam(net) => net.visit(&mut |param| add(param)),
+            Self::Irn(net) => net.visit(&mut |param| add(param)),
+        }
+        tensors
     }
 
     /// Which of the two it is.
@@ -136,6 +147,16 @@ fn inferred(tensors: &BTreeMap<String, Tensor>) -> Result<ModelInfo> {
                 );
         }
     };
+    let (backbone, width) = backbone_of(tensors)?;
+    Ok(ModelInfo::new(network, backbone.name, width, Vec::new()))
+}
+
+/// The backbone, and its width factor, that names and shapes tell.
+///
+/// # Errors
+/// Tensors of no known backbone.
+pub fn backbone_of(tensors: &BTreeMap<String, Tensor>) -> Result<(Backbone, f64)> {
+    let has = |name: &str| tensors.contains_key(name);
     let blocks = (0..).take_while(|i| has(&format!("resnet50.layer3.{i}.conv1.weight"))).count();
     let backbone = match (has("resnet50.layer1.0.conv3.weight"), blocks) {
         (false, 2) => "resnet18",
@@ -146,7 +167,8 @@ fn inferred(tensors: &BTreeMap<String, Tensor>) -> Result<ModelInfo> {
     };
     let stem = tensors.get("resnet50.conv1.weight").and_then(|tensor| tensor.dim(0).ok());
     let width = stem.context("resnet50.conv1.weight is missing")? as f64 / 64.;
-    Ok(ModelInfo::new(network, backbone, width, Vec::new()))
+    let backbone = Backbone::named(backbone).context("a backbone of the list")?;
+    Ok((backbone, width))
 }
 
 #[cfg(test)]

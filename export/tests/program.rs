@@ -73,3 +73,61 @@ fn help_has_examples() {
         assert!(help.status.success() && said.contains("irn-export onnx"), "{said}");
     }
 }
+
+fn fixture(name: &str) -> String {
+    format!("{}/../tests/fixtures/pth/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn said(output: &Output) -> String {
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    format!("{out}{err}")
+}
+
+#[test]
+fn checkpoints_go_both_ways_and_stay_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_string();
+    for (network, classes) in [("cam", Some("--classes=a,b,c")), ("irn", None)] {
+        let (ours, theirs) = (path(&format!("new/{network}.safetensors")), path("x.pth"));
+        let original = fixture(&format!("{network}_legacy.pth"));
+        let mut args = vec!["safetensors", &original, "--out", &ours];
+        args.extend(classes);
+        let made = irn_export(&args);
+        assert!(made.status.success(), "{}", said(&made));
+        let made = irn_export(&["pth", &ours, "--out", &theirs]);
+        assert!(made.status.success(), "{}", said(&made));
+        for other in [&theirs, &fixture(&format!("{network}_zip.pth"))] {
+            let same = irn_export(&["diff", &ours, other]);
+            assert!(same.status.success(), "{}", said(&same));
+        }
+    }
+    let different =
+        irn_export(&["diff", &fixture("cam_zip.pth"), &fixture("irn_zip.pth"), "--json"]);
+    assert_eq!(different.status.code(), Some(1), "{}", said(&different));
+    let report: serde_json::Value = serde_json::from_slice(&different.stdout).unwrap();
+    assert_eq!(report["only_in_a"], serde_json::json!(["classifier.weight"]));
+}
+
+#[test]
+fn inspect_says_what_a_file_is_and_lacks() {
+    let [cam, irn, part] = ["cam_legacy.pth", "irn_zip.pth", "zip.pth"].map(|name| {
+        let output = irn_export(&["inspect", &fixture(name)]);
+        (output.status.code(), said(&output))
+    });
+    assert!(cam.0 == Some(0) && cam.1.contains("CAM network, "), "{}", cam.1);
+    assert!(cam.1.contains("PyTorch, legacy form"), "{}", cam.1);
+    assert!(
+        cam.1.contains("newly_added.0.weight  f32 [3, 64, 1, 1]  = classifier.weight"),
+        "{}",
+        cam.1
+    );
+    assert!(cam.1.contains("as ImageNet backbone: missing nothing"), "{}", cam.1);
+    assert!(irn.0 == Some(0) && irn.1.contains("\nIRNet, "), "{}", irn.1);
+    assert!(irn.1.contains("module.path_indices_0  i64 [6]  (not used)"), "{}", irn.1);
+    assert_eq!(part.0, Some(1), "{}", part.1);
+    assert!(part.1.contains("no whole network"), "{}", part.1);
+    let json = irn_export(&["inspect", &fixture("irn_zip.pth"), "--json"]);
+    let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(value["network"], "IRNet");
+    assert_eq!(value["form"], "PyTorch, zip form");
+}

@@ -8,10 +8,10 @@ use clap::{Parser, Subcommand};
 use super::Settings;
 use super::coco_files::CocoFiles;
 use crate::data::dataset::Dataset;
-use crate::stage::eval::What;
+use crate::stage::eval::{Source, What};
 use crate::stage::{
-    Context, Outcome, cam, coco, eval, figures, ins_seg, ir_label, one, report, scores, sem_seg,
-    sweep,
+    Context, Outcome, cam, coco, eval, export_npy, figures, import_cam, ins_seg, ir_label, one,
+    report, scores, sem_seg, sweep,
 };
 
 const EXAMPLES: &str = "\
@@ -37,6 +37,24 @@ enum Verb {
     /// Class activation maps of all images (multi-scale, mirrored) into the store
     #[command(after_help = "Example: irn-infer cam -c configs/voc12.yaml cam.scales=[1.0,0.5]")]
     Cam(Settings),
+    /// CAMs of another method (files of irn, AdvCAM, RIB, ReCAM, AMN, CLIMS, SIPE, psa, ...) into the store
+    #[command(after_help = "Example: irn-infer import-cam result/cam -c configs/voc12.yaml \
+        --method advcam")]
+    ImportCam {
+        /// Folder of NAME.npy
+        dir: PathBuf,
+        #[command(flatten)]
+        settings: Settings,
+    },
+    /// The store's CAMs as NAME.npy in the original's layout
+    #[command(after_help = "Example: irn-infer export-npy -c configs/voc12.yaml --out result/cam")]
+    ExportNpy {
+        /// Folder to write; OUT/cam otherwise
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        settings: Settings,
+    },
     /// Relation labels from the CAMs by two dense CRFs
     #[command(
         after_help = "Example: irn-infer ir-label -c configs/voc12.yaml ir_label.conf_fg=0.35"
@@ -53,13 +71,16 @@ enum Verb {
     )]
     InsSeg(Settings),
     /// Compare with ground truth: mIoU, threshold sweep, AP
-    #[command(
-        after_help = "Examples: irn-infer eval ins-seg -c configs/voc12.yaml eval.classes=[cat,dog]\n          \
-        irn-infer eval coco --gt instances_val2017.json --dt results.json"
-    )]
+    #[command(after_help = "Examples:
+  irn-infer eval ins-seg -c configs/voc12.yaml eval.classes=[cat,dog]
+  irn-infer eval cam --from result/cam -c configs/voc12.yaml
+  irn-infer eval coco --gt instances_val2017.json --dt results.json")]
     Eval {
         /// What to evaluate
         what: What,
+        /// Folder of results that anyone made, in the original's layout: NAME.npy or NAME.png
+        #[arg(long, value_name = "DIR")]
+        from: Option<PathBuf>,
         #[command(flatten)]
         files: CocoFiles,
         #[command(flatten)]
@@ -108,11 +129,23 @@ pub fn run(cli: Cli) -> Result<Outcome> {
         Verb::SemSeg(settings) => on_set(&settings, Context::infer_set, sem_seg::run),
         Verb::InsSeg(settings) => on_set(&settings, Context::infer_set, ins_seg::run),
         Verb::Eval { what: What::Coco, files, .. } => files.evaluate(),
-        Verb::Eval { what, settings, .. } => on_set(
-            &settings,
-            Context::eval_set,
-            |context, set| Ok(eval::run(context, set, what)?.1),
-        ),
+        Verb::Eval { what, from, settings, .. } => {
+            let source = from.map_or(Source::Store, Source::Folder);
+            on_set(&settings, Context::eval_set, |context, set| {
+                Ok(eval::run_on(context, set, what, &source)?.1)
+            })
+        }
+        Verb::ImportCam { dir, settings } => {
+            on_set(&settings, Context::every_set, |context, set| {
+                import_cam::run(context, set, &dir)
+            })
+        }
+        Verb::ExportNpy { out, settings } => {
+            on_set(&settings, Context::every_set, |context, set| {
+                let dir = out.clone().unwrap_or_else(|| context.config.run.dir("cam"));
+                export_npy::run(context, set, &dir)
+            })
+        }
         Verb::Sweep(settings) => sweep::run(&open(&settings)?),
         Verb::Scores(settings) => on_set(&settings, Context::infer_set, scores::run),
         Verb::Coco(settings) => on_set(&settings, Context::infer_set, coco::run),

@@ -5,6 +5,8 @@ mod check;
 mod coco_files;
 pub mod infer;
 #[cfg(feature = "train")]
+pub mod irn_args;
+#[cfg(feature = "train")]
 pub mod train;
 
 use std::path::PathBuf;
@@ -13,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Method};
 use crate::error::report;
 use crate::interrupt::Interrupted;
 use crate::stage::Outcome;
@@ -27,6 +29,9 @@ pub struct Settings {
     /// YAML file that says what differs from the defaults (see configs/)
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Thresholds that a method's authors published; settings of the file and overrides win
+    #[arg(long, value_enum)]
+    pub method: Option<Method>,
     /// Compute again what is there already
     #[arg(long)]
     pub force: bool,
@@ -41,7 +46,9 @@ impl Settings {
     /// # Errors
     /// Those of [`config::load`].
     pub fn load(&self) -> Result<Config> {
-        let config = config::load(self.config.as_deref(), &self.overrides)?;
+        let method = self.method.map(|method| format!("run.method={}", method.name()));
+        let overrides: Vec<String> = method.into_iter().chain(self.overrides.clone()).collect();
+        let config = config::load(self.config.as_deref(), &overrides)?;
         // Kernels of the networks and the label engine share rayon's global pool.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(config.run.thread_count());
         // A second call (in tests) finds the pool built already, which is as good.

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 
-use super::Settings;
 use super::check::CheckData;
+use super::{Settings, irn_args};
 use crate::data::demo;
 use crate::pipeline;
 use crate::stage::{Context, Outcome};
@@ -32,10 +32,16 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Verb {
     /// All steps in order (run.passes), finished ones skipped: the original's run_sample.py
-    #[command(
-        after_help = "Example: irn-train run -c configs/voc12.yaml run.out=out/voc12 run.seed=1"
-    )]
-    Run(Settings),
+    #[command(after_help = "Examples:
+  irn-train run -c configs/voc12.yaml run.out=out/voc12 run.seed=1
+  irn-train run --irn-args \"--voc12_root VOCdevkit/VOC2012 --cam_num_epoches 3\"")]
+    Run {
+        /// Command line of the original's run_sample.py, taken as it is (docs/moving-from-irn.md)
+        #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
+        irn_args: Option<String>,
+        #[command(flatten)]
+        settings: Settings,
+    },
     /// Train the CAM network, write cam.safetensors and cam.onnx
     #[command(after_help = "Example: irn-train cam -c configs/voc12.yaml cam.train.epochs=3")]
     Cam(Settings),
@@ -79,7 +85,14 @@ enum Verb {
 /// Those of the step.
 pub fn run(cli: Cli) -> Result<Outcome> {
     match cli.verb {
-        Verb::Run(settings) => pipeline::run(&open(&settings)?),
+        Verb::Run { irn_args, mut settings } => {
+            if let Some(flags) = irn_args {
+                let context = "in the original's command line";
+                let meant = irn_args::overrides(&flags).context(context)?;
+                drop(settings.overrides.splice(..0, meant));
+            }
+            pipeline::run(&open(&settings)?)
+        }
         Verb::Cam(settings) => pipeline::train_cam_and_export(&open(&settings)?),
         Verb::Irn(settings) => pipeline::train_irn_and_export(&open(&settings)?),
         Verb::CheckData(check) => check.run(),

@@ -5,15 +5,28 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use serde_yaml::{Mapping, Value};
 
-use super::{Config, Layout};
+use super::{Config, Layout, Preset};
 use crate::error::Hint;
 
-/// Defaults, then `file`, then `overrides` (`key.path=value`, values in YAML).
+/// Defaults, then the preset of `run.method`, then `file`, then `overrides` (`key.path=value`, values in
+/// YAML).
 ///
 /// # Errors
 /// A file that can't be read or is no YAML, an unknown key, a value of the wrong type or out of range.
 pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Config> {
+    let mut config = laid(file, overrides, None)?;
+    if let Some(method) = config.run.method {
+        config = laid(file, overrides, Some(method.preset(config.data.classes.len())))?;
+    }
+    check(&config)?;
+    Ok(config)
+}
+
+fn laid(file: Option<&Path>, overrides: &[String], preset: Option<Preset>) -> Result<Config> {
     let mut tree = serde_yaml::to_value(Config::default())?;
+    if let Some(preset) = preset {
+        lay(&mut tree, preset.to_value(), "")?;
+    }
     if let Some(file) = file {
         let laid = read(file)?;
         lay(&mut tree, laid, "").with_context(|| format!("in settings file {}", file.display()))?;
@@ -22,9 +35,7 @@ pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Config> {
         let (path, value) = parse_override(text)?;
         lay(&mut tree, nest(&path, value), "").with_context(|| format!("in override {text}"))?;
     }
-    let config: Config = serde_yaml::from_value(tree).context("in the settings")?;
-    check(&config)?;
-    Ok(config)
+    serde_yaml::from_value(tree).context("in the settings")
 }
 
 /// The resolved settings as YAML, every key present.

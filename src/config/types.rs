@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use irn_models::voc::VOC_CLASSES;
 use serde::{Deserialize, Serialize};
 
+use super::Method;
 use crate::data::normalise::Normalisation;
 use crate::data::photo::ExifRule;
 use crate::label::crf::CrfSettings;
@@ -86,6 +87,9 @@ pub struct DataConfig {
     pub val_share: f64,
     /// Folder: seed of the split into `train` and `val`.
     pub split_seed: u64,
+    /// Folder of the SBD data set, out of which a missing `train_aug.txt` is made; found by itself beside
+    /// the root.
+    pub sbd: Option<PathBuf>,
     /// Whether a photo's EXIF orientation is applied.
     pub exif: ExifRule,
 }
@@ -105,6 +109,7 @@ impl Default for DataConfig {
             photos: None,
             val_share: 0.2,
             split_seed: 0,
+            sbd: None,
             exif: ExifRule::Apply,
         }
     }
@@ -416,6 +421,14 @@ pub enum Device {
 pub struct RunConfig {
     /// Directory of checkpoints, models, store, masks, report.
     pub out: PathBuf,
+    /// Whose CAMs the IRN stage works on: a preset of thresholds under the settings file.
+    pub method: Option<Method>,
+    /// The original's CAM weights (`.pth`): written after training; where that is no pass, read instead.
+    pub cam_weights: Option<PathBuf>,
+    /// The original's IRNet weights, likewise.
+    pub irn_weights: Option<PathBuf>,
+    /// Where each kind of file goes, if not below `out`.
+    pub dirs: DirsConfig,
     /// The CAM model to infer with; `OUT/cam.onnx` where absent.
     pub cam_model: Option<PathBuf>,
     /// The IRNet model to infer with; `OUT/irn.onnx` where absent.
@@ -434,10 +447,28 @@ pub struct RunConfig {
     pub report_images: usize,
 }
 
+/// Directories of the files that the original writes; below `run.out` where absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DirsConfig {
+    /// CAMs, `NAME.npy`.
+    pub cam: Option<PathBuf>,
+    /// Relation labels, `NAME.png`.
+    pub ir_label: Option<PathBuf>,
+    /// Semantic masks, `NAME.png`.
+    pub sem_seg: Option<PathBuf>,
+    /// Instance masks, `NAME.npy`.
+    pub ins_seg: Option<PathBuf>,
+}
+
 impl Default for RunConfig {
     fn default() -> Self {
         Self {
             out: PathBuf::from("out"),
+            method: None,
+            cam_weights: None,
+            irn_weights: None,
+            dirs: DirsConfig::default(),
             cam_model: None,
             irn_model: None,
             device: Device::Cpu,
@@ -451,6 +482,18 @@ impl Default for RunConfig {
 }
 
 impl RunConfig {
+    /// The directory for the files called `name`: `cam`, `ir_label`, `sem_seg`, `ins_seg` or another.
+    pub fn dir(&self, name: &str) -> PathBuf {
+        let chosen = match name {
+            "cam" => &self.dirs.cam,
+            "ir_label" => &self.dirs.ir_label,
+            "sem_seg" => &self.dirs.sem_seg,
+            "ins_seg" => &self.dirs.ins_seg,
+            _ => &None,
+        };
+        chosen.clone().unwrap_or_else(|| self.out.join(name))
+    }
+
     /// The CAM model's path.
     pub fn cam_model(&self) -> PathBuf {
         self.cam_model.clone().unwrap_or_else(|| self.out.join("cam.onnx"))

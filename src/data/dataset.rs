@@ -58,7 +58,12 @@ impl Item {
 
     /// Where its picture of class numbers is, if there is one.
     pub fn semantic_mask_path(&self) -> PathBuf {
-        let usual = || self.root.join("SegmentationClass").join(format!("{}.png", self.name));
+        let below = |folder: &str| self.root.join(folder).join(format!("{}.png", self.name));
+        let usual = || {
+            let augmented = below("SegmentationClassAug");
+            let voc = below("SegmentationClass");
+            if !voc.exists() && augmented.exists() { augmented } else { voc }
+        };
         self.listed_mask.clone().unwrap_or_else(usual)
     }
 
@@ -202,6 +207,8 @@ fn joined(root: &Path, listed: &str) -> PathBuf {
 struct Photos {
     root: PathBuf,
     by_name: HashMap<String, PathBuf>,
+    /// Names by COCO's twelve digits.
+    coco_names: HashMap<String, String>,
 }
 
 impl Photos {
@@ -221,7 +228,11 @@ impl Photos {
                 by_name.insert(name, path);
             }
         }
-        Ok(Self { root: root.into(), by_name })
+        let numbered = |name: &String| Some((coco_number(name)?.to_string(), name.clone()));
+        let mut names: Vec<&String> = by_name.keys().collect();
+        names.sort_unstable();
+        let coco_names = names.into_iter().filter_map(numbered).collect();
+        Ok(Self { root: root.into(), by_name, coco_names })
     }
 
     /// Name and path of the photo that a list calls `listed`.
@@ -229,7 +240,15 @@ impl Photos {
         let by_name = |name: &str| Some((name.to_string(), self.by_name.get(name)?.clone()));
         by_name(listed)
             .or_else(|| by_name(&with_underscore(listed)?))
+            .or_else(|| self.by_coco_number(listed))
             .or_else(|| self.by_path(listed))
+    }
+
+    /// Both styles of COCO's names, whichever the files have: `000000000009` and
+    /// `COCO_train2014_000000000009`.
+    fn by_coco_number(&self, listed: &str) -> Option<(String, PathBuf)> {
+        let name = self.coco_names.get(coco_number(listed)?)?;
+        Some((name.clone(), self.by_name.get(name)?.clone()))
     }
 
     /// A file name with its suffix, or a path from the root or from the photo folder.
@@ -240,6 +259,12 @@ impl Photos {
         let path = path.into_iter().find(|path| path.is_file())?;
         Some((path.file_stem()?.to_string_lossy().into_owned(), path))
     }
+}
+
+/// The twelve digits of a COCO name.
+fn coco_number(name: &str) -> Option<&str> {
+    let last = name.rsplit('_').next()?;
+    (last.len() == 12 && last.bytes().all(|byte| byte.is_ascii_digit())).then_some(last)
 }
 
 /// VOC's name of an image number: `2007000032` is `2007_000032`.

@@ -4,6 +4,7 @@
 
 pub mod atomic;
 pub mod augment;
+pub mod cam_file;
 pub mod check;
 pub mod coco;
 pub mod crop;
@@ -16,5 +17,6 @@ pub mod npy;
 pub mod photo;
 pub mod problems;
 pub mod resize;
+pub mod sbd;
 pub mod truth;
 pub mod walk;

@@ -118,7 +118,8 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
 const GIVEN: &str = "given";
 const PREDICTED: &str = "predicted";
 
-fn record(keys: &[usize], merged: MergedCam) -> Record {
+/// A record of CAMs.
+pub(super) fn record(keys: &[usize], merged: MergedCam) -> Record {
     let keys = keys.iter().map(|&key| key as i64).collect::<ndarray::Array1<i64>>();
     Record::new()
         .with("keys", keys.into_dyn())

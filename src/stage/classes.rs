@@ -174,6 +174,8 @@ pub fn evaluate(context: &Context, set: &Dataset) -> Result<(Summary, Outcome)> 
         rows: rows.collect(),
         sweep: Vec::new(),
         notes,
+        method: None,
+        from: None,
     };
     Ok((summary, outcome))
 }

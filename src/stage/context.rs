@@ -13,6 +13,7 @@ use super::source;
 use crate::config::Config;
 use crate::data::dataset::{Dataset, Item};
 use crate::data::problems::Problem;
+use crate::data::sbd;
 use crate::error::Hint;
 use crate::overlap::{self, overlapped};
 use crate::progress::Progress;
@@ -96,7 +97,9 @@ impl Context {
         if let Some(known) = self.noted().sets.get(list) {
             return Ok(known.clone());
         }
-        let (set, problems) = source::open(&self.config.data, list)?;
+        let augmented = self.augmented(list)?;
+        let opened = augmented.as_deref().unwrap_or(list);
+        let (set, problems) = source::open(&self.config.data, opened)?;
         let mut noted = self.noted();
         noted.sets.insert(list.to_path_buf(), set.clone());
         let fresh: Vec<&Problem> =
@@ -113,6 +116,23 @@ impl Context {
             }
         }
         Ok(set)
+    }
+
+    /// `OUT/train_aug.txt`, made of SBD's lists where that list is asked for and is nowhere.
+    fn augmented(&self, list: &Path) -> Result<Option<PathBuf>> {
+        let data = &self.config.data;
+        let below = data.root.join("ImageSets/Segmentation").join(list);
+        if !list.ends_with("train_aug.txt") || below.exists() || list.exists() {
+            return Ok(None);
+        }
+        let Some(folder) = sbd::folder(&data.root, data.sbd.as_deref()) else { return Ok(None) };
+        let names = sbd::train_aug(&data.root, &folder)?;
+        let path = self.config.run.out.join("train_aug.txt");
+        fs_err::write(&path, names.join("\n") + "\n")?;
+        if self.noted().warned.insert(path.display().to_string()) {
+            eprintln!("{}: {} names, from {}", path.display(), names.len(), folder.display());
+        }
+        Ok(Some(path))
     }
 
     /// `outcome` and the list entries that could not be used.
@@ -165,14 +185,22 @@ impl Context {
         Ok(all)
     }
 
-    /// The directory `name` below the output directory, made if it is missing.
+    /// The directory `name` below the output directory (or that of `run.dirs`), made if it is missing.
     ///
     /// # Errors
     /// A directory that can't be made.
     pub fn dir(&self, name: &str) -> Result<PathBuf> {
-        let dir = self.config.run.out.join(name);
+        let dir = self.config.run.dir(name);
         fs_err::create_dir_all(&dir)?;
         Ok(dir)
+    }
+
+    /// `settings` of a stage with the name of `run.method`, where one is set.
+    pub fn with_method(&self, mut settings: Value) -> Value {
+        if let Some(method) = self.config.run.method {
+            settings["method"] = method.name().into();
+        }
+        settings
     }
 
     /// What `stage` was computed with; null where there is nothing of it.

@@ -21,13 +21,13 @@ use crate::store::{Record, Stage};
 pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let config = &context.config;
     let mut outcome = irn::run(context, set)?;
-    let settings = json!({
+    let settings = context.with_method(json!({
         "walk": config.walk,
         "cam_power": config.sem_seg.cam_power,
         "background": config.ins_seg.background,
         "cam": context.settings_of(Stage::Cam)?,
         "irn": context.settings_of(Stage::Irn)?,
-    });
+    }));
     let dir = config.ins_seg.write_npy.then(|| context.dir("ins_seg")).transpose()?;
     let prepare = |item: &Item| {
         let found = detect(context, item)?;

@@ -19,10 +19,10 @@ use crate::store::{Record, Stage, Store};
 /// A store or directory that can't be written, Ctrl-C. Single images that fail are skipped and listed.
 pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let config = &context.config;
-    let settings = json!({
+    let settings = context.with_method(json!({
         "ir_label": config.ir_label,
         "cam": context.settings_of(Stage::Cam)?,
-    });
+    }));
     let (dir, palette) = (context.dir("ir_label")?, voc_palette());
     let prepare = |item: &Item| {
         let label = label(context, item)?;

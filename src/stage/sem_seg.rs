@@ -20,12 +20,12 @@ use crate::store::{Record, Stage};
 pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let config = &context.config;
     let mut outcome = irn::run(context, set)?;
-    let settings = json!({
+    let settings = context.with_method(json!({
         "walk": config.walk,
         "sem_seg": config.sem_seg,
         "cam": context.settings_of(Stage::Cam)?,
         "irn": context.settings_of(Stage::Irn)?,
-    });
+    }));
     let (dir, palette) = (context.dir("sem_seg")?, voc_palette());
     classes::write_names(context, set)?;
     let prepare = |item: &Item| {

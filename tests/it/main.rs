@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
+mod allocation;
 mod bad_input;
 mod coco_eval;
 mod data_sets;
+mod family;
 mod golden;
 mod onnx;
 mod pipeline;

@@ -3,20 +3,26 @@
 //! Our own are safetensors files that describe themselves. PyTorch's (`.pth`, in both of its containers)
 //! are read as well, upstream's and torchvision's, without running anything that is in them.
 
+mod archive;
+mod contents;
 mod names;
-mod pickle;
 mod pth;
 mod safetensors;
+mod state_dict;
+mod whole;
+mod write_pth;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use self::contents::{Contents, Stored, contents};
 pub use self::safetensors::save;
+pub use self::write_pth::save_pth;
 use crate::Weights;
 use crate::error::Hint;
 
@@ -54,14 +60,15 @@ pub struct Loaded {
 
 /// Reads a checkpoint of any kind, told apart by content: safetensors, or `.pth` in its zip or legacy form.
 ///
-/// Names of torchvision and of upstream's networks become ours; floating-point tensors become f32.
+/// Names of torchvision and of upstream's networks become ours; floating-point tensors become f32. A path
+/// without its last `.pth` is found too: upstream saves its CAM network as `res50_cam.pth.pth`.
 ///
 /// # Errors
 /// A file that can't be read, is damaged, or holds no parameter of a network here.
 pub fn load(path: impl AsRef<Path>) -> Result<Loaded> {
-    let path = path.as_ref();
+    let path = &existing(path.as_ref());
     let bytes = fs_err::read(path)?;
-    let loaded = decode(&bytes)
+    let loaded = parse(&bytes)
         .with_context(|| format!("failed to read the checkpoint {}", path.display()))?;
     if loaded.tensors.is_empty() {
         let none = Err(anyhow::anyhow!("{} holds no parameter of these networks", path.display()));
@@ -71,8 +78,20 @@ pub fn load(path: impl AsRef<Path>) -> Result<Loaded> {
     Ok(loaded)
 }
 
-fn decode(bytes: &[u8]) -> Result<Loaded> {
-    if pth::is_zip(bytes) || pth::is_legacy(bytes) {
+/// `path`, or with `.pth` behind it where only that exists.
+fn existing(path: &Path) -> PathBuf {
+    let mut longer = path.as_os_str().to_owned();
+    longer.push(".pth");
+    let longer = PathBuf::from(longer);
+    if !path.exists() && longer.exists() { longer } else { path.to_owned() }
+}
+
+/// Reads the bytes of a checkpoint of any kind.
+///
+/// # Errors
+/// As [`load`], but for a file without parameters.
+pub fn parse(bytes: &[u8]) -> Result<Loaded> {
+    if pth::is_pth(bytes) {
         let tensors = pth::read(bytes).hint(
             "the file may be truncated; save only the state dict: torch.save(net.state_dict(), ..)",
         )?;
@@ -135,15 +154,6 @@ fn listed(names: &[String]) -> String {
         [first @ .., last] => {
             format!("{} names ({}, .., {last})", names.len(), first[..3].join(", "))
         }
-    }
-}
-
-/// An element count that fits into `limit`.
-fn bounded_count(dims: &[usize], limit: usize) -> Result<usize> {
-    let count = dims.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
-    match count.filter(|&count| count <= limit) {
-        Some(count) => Ok(count),
-        None => bail!("shape {dims:?} exceeds the {limit} values stored"),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Our own checkpoints: safetensors with [`Metadata`] in the header, written whole or not at all.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use ::safetensors::tensor::TensorView;
@@ -10,7 +9,10 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use serde_json::{Map, Value, json};
 
-use super::{Loaded, Metadata, little_endian, names};
+use super::contents::{Contents, Stored};
+use super::names::{Family, Names};
+use super::whole::write_whole;
+use super::{Loaded, Metadata, little_endian};
 
 /// The header key under which the description stands.
 const KEY: &str = "irn";
@@ -20,23 +22,7 @@ const KEY: &str = "irn";
 /// # Errors
 /// What the file system refuses; the file at `path` is then the old one or none.
 pub fn save(path: &Path, tensors: &BTreeMap<String, Tensor>, metadata: &Metadata) -> Result<()> {
-    let bytes = encode(tensors, metadata)?;
-    let file_name = path.file_name().context("a checkpoint needs a file name")?;
-    let temporary = format!(".{}.{}.tmp", file_name.to_string_lossy(), std::process::id());
-    let temporary = path.with_file_name(temporary);
-    let written =
-        write_synced(&temporary, &bytes).and_then(|()| Ok(fs_err::rename(&temporary, path)?));
-    if written.is_err() {
-        // The first error is the one to report.
-        drop(fs_err::remove_file(&temporary));
-    }
-    written
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = fs_err::File::create(path)?;
-    file.write_all(bytes)?;
-    Ok(file.sync_all()?)
+    write_whole(path, &encode(tensors, metadata)?)
 }
 
 fn encode(tensors: &BTreeMap<String, Tensor>, metadata: &Metadata) -> Result<Vec<u8>> {
@@ -63,20 +49,43 @@ pub fn is_safetensors(bytes: &[u8]) -> bool {
 
 /// Reads tensors and, from a file of our own, its description.
 pub fn read(bytes: &[u8]) -> Result<Loaded> {
-    let (_, header) = SafeTensors::read_metadata(bytes)?;
-    let described = header.metadata().as_ref().and_then(|entries| entries.get(KEY));
-    let metadata = described.map(|text| serde_json::from_str(text)).transpose();
-    let metadata = metadata.context("the file's description")?;
+    let metadata = description(bytes)?;
+    let file = SafeTensors::deserialize(bytes)?;
+    let names = Names::of(Family::of(file.names().into_iter()));
     let mut tensors = BTreeMap::new();
-    for (name, view) in SafeTensors::deserialize(bytes)?.tensors() {
+    for (name, view) in file.tensors() {
         let tensor = convert(&view).with_context(|| format!("tensor {name}"))?;
         // Our own files hold what we put there (momentum besides parameters); others' names are mapped.
-        let name = if metadata.is_some() { Some(name.to_string()) } else { names::ours(&name) };
-        if let (Some(tensor), Some(name)) = (tensor, name) {
-            tensors.insert(name, tensor);
+        let ours = if metadata.is_some() { Some(name.clone()) } else { names.ours(&name) };
+        if let (Some(tensor), Some(ours)) = (tensor, ours)
+            && (ours == name || !tensors.contains_key(&ours))
+        {
+            tensors.insert(ours, tensor);
         }
     }
     Ok(Loaded { tensors, metadata })
+}
+
+fn description(bytes: &[u8]) -> Result<Option<Metadata>> {
+    let (_, header) = SafeTensors::read_metadata(bytes)?;
+    let described = header.metadata().as_ref().and_then(|entries| entries.get(KEY));
+    let metadata = described.map(|text| serde_json::from_str(text)).transpose();
+    metadata.context("the file's description")
+}
+
+/// Names, shapes and types of all tensors.
+pub fn contents(bytes: &[u8]) -> Result<Contents> {
+    let metadata = description(bytes)?;
+    let stored = |(name, view): (String, TensorView)| Stored {
+        name,
+        dims: view.shape().to_vec(),
+        dtype: format!("{:?}", view.dtype()).to_lowercase(),
+        ours: None,
+    };
+    let mut tensors: Vec<Stored> =
+        SafeTensors::deserialize(bytes)?.tensors().into_iter().map(stored).collect();
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Contents { form: "safetensors", tensors, metadata })
 }
 
 /// As f32; `None` for integers, which no parameter is.

@@ -51,6 +51,28 @@ fn every_style_of_list() {
 }
 
 #[test]
+fn both_styles_of_coco_names() {
+    let folder = folder_with(&["000000000009.jpg", "COCO_val2014_000000000042.jpg"]);
+    let list = "COCO_train2014_000000000009\n000000000042\n";
+    let (dataset, _) = load(folder.path(), list, None).unwrap();
+    assert_eq!(names(&dataset), ["000000000009", "COCO_val2014_000000000042"]);
+}
+
+#[test]
+fn masks_of_the_augmented_set() {
+    let folder = folder_with(&["a.jpg", "b.jpg"]);
+    for mask in
+        ["SegmentationClass/a.png", "SegmentationClassAug/a.png", "SegmentationClassAug/b.png"]
+    {
+        write_rgb_png(&folder.path().join(mask), Array3::zeros((2, 2, 3)).view()).unwrap();
+    }
+    let (dataset, _) = load(folder.path(), "a\nb\n", None).unwrap();
+    let masks: Vec<_> = dataset.items.iter().map(Item::semantic_mask_path).collect();
+    assert_eq!(masks[0], folder.path().join("SegmentationClass/a.png"));
+    assert_eq!(masks[1], folder.path().join("SegmentationClassAug/b.png"));
+}
+
+#[test]
 fn labels_from_a_dict() {
     let folder = folder_with(&["2007_000032.jpg", "2007_000039.jpg", "a cat.jpg", "other.jpg"]);
     let list = "2007_000032\n2007_000039\na cat\nother\nmissing\na cat.jpg\n";

@@ -28,6 +28,16 @@ impl Array {
         }
     }
 
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape().iter().product()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The values as f32, rounded where f64.
     pub fn to_f32(&self) -> ArrayD<f32> {
         match self {

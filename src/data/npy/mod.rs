@@ -1,14 +1,13 @@
 //! NumPy's `.npy` files: plain arrays, and pickled dicts of arrays as upstream writes them.
 //!
-//! Pickles are read by a machine that knows a closed list of NumPy's own constructors and executes
-//! nothing; everything else in a file is refused by its name.
+//! Pickles are read by a machine that knows a closed list of NumPy's and PyTorch's own constructors and
+//! executes nothing; everything else in a file is refused by its name.
 
 mod array;
-mod globals;
 mod header;
 pub mod npz;
 mod pickle;
-mod tree;
+mod tensor;
 mod value;
 mod write;
 
@@ -26,12 +25,12 @@ use crate::Hint;
 ///
 /// # Errors
 /// A file that is missing, damaged, of an unsupported type, or whose pickle asks for anything but
-/// NumPy's own constructors; the path is named.
+/// NumPy's and PyTorch's own constructors; the path is named.
 pub fn read(path: &Path) -> Result<Value> {
     let bytes = fs_err::read(path)?;
     parse(&bytes)
         .with_context(|| format!("failed to read {}", path.display()))
-        .hint("expected a file written by numpy.save: a plain array or a dict of plain arrays")
+        .hint("expected a file written by numpy.save: a plain array or a dict of arrays or tensors")
 }
 
 /// Reads the bytes of a `.npy` file.

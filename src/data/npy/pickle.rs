@@ -1,272 +1,198 @@
-//! The pickle machine, protocols 2 to 5, without the opcodes that create arbitrary objects.
-
-use std::borrow::Cow;
-use std::collections::HashMap;
+//! Pickled objects of `.npy` files: what the pickle's calls of NumPy's and PyTorch's constructors mean,
+//! each in a few lines of Rust. Nothing is executed; names not on the list are refused.
+//!
+//! The conversion is bounded in depth and in size.
 
 use anyhow::{Context, Result, bail, ensure};
+use irn_models::pickle::{self, Allowed, Id, Machine, Node, Tree};
 
-use super::Value;
-use super::globals::{self, Global};
-use super::tree::{Id, Node, Tree};
+use super::array::{self, Kind};
+use super::{Array, Value, tensor};
+
+/// Deeper nesting is refused.
+const MAX_DEPTH: usize = 32;
+/// Arrays may be this many times as large as the file: objects that occur several times are written
+/// once, views share a storage.
+const EXPANSION: usize = 4;
+
+const ALLOWED: Allowed = Allowed { contains: is_known, file: "label or CAM" };
+
+fn is_known(module: &str, name: &str) -> bool {
+    match module {
+        "numpy.core.multiarray" | "numpy._core.multiarray" => {
+            matches!(name, "_reconstruct" | "scalar")
+        }
+        "numpy.core.numeric" | "numpy._core.numeric" => name == "_frombuffer",
+        "numpy" => matches!(name, "ndarray" | "dtype"),
+        "torch.storage" => name == "_load_from_bytes",
+        _ => pickle::torch::contains(module, name),
+    }
+}
 
 /// The object a pickle describes.
 pub fn load(data: &[u8]) -> Result<Value> {
-    let mut machine = Machine { input: data, ..Machine::default() };
-    let result = machine.run().with_context(|| {
-        format!("pickle, at byte {} of {}", data.len() - machine.input.len(), data.len())
-    })?;
-    machine.tree.value(result, data.len())
+    let mut machine = Machine::new(data, ALLOWED);
+    let root = machine.value()?;
+    let budget = Budget {
+        values: data.len().saturating_add(1 << 10),
+        bytes: EXPANSION.saturating_mul(data.len()).saturating_add(1 << 16),
+    };
+    Expansion { tree: machine.tree(), budget }.value(root, 0)
 }
 
-#[derive(Default)]
-struct Machine<'a> {
-    /// What has not been read yet.
-    input: &'a [u8],
-    tree: Tree<'a>,
-    stack: Vec<Id>,
-    /// Heights of the stack at the open marks.
-    marks: Vec<usize>,
-    memo: HashMap<u32, Id>,
+/// How much more may be made of a file.
+struct Budget {
+    /// Objects.
+    values: usize,
+    /// Bytes in arrays and texts.
+    bytes: usize,
 }
 
-impl<'a> Machine<'a> {
-    fn run(&mut self) -> Result<Id> {
-        loop {
-            let [opcode] = self.take()?;
-            match opcode {
-                b'.' => return self.pop(),
-                0x80 => {
-                    let [protocol] = self.take()?;
-                    ensure!((2..=5).contains(&protocol), "protocol {protocol}");
-                }
-                // Frames only announce how much follows.
-                0x95 => drop(self.take::<8>()?),
-                _ => {
-                    let known =
-                        self.atom(opcode)? || self.container(opcode)? || self.other(opcode)?;
-                    ensure!(known, "opcode {opcode:#04x} is not supported");
-                }
+struct Expansion<'a> {
+    tree: &'a Tree<'a>,
+    budget: Budget,
+}
+
+fn spend(budget: &mut usize, amount: usize) -> Result<()> {
+    let left = budget.checked_sub(amount);
+    *budget = left.context("refused: the objects are repeated too often")?;
+    Ok(())
+}
+
+impl Expansion<'_> {
+    fn value(&mut self, id: Id, depth: usize) -> Result<Value> {
+        ensure!(depth <= MAX_DEPTH, "refused: objects are nested more than {MAX_DEPTH} deep");
+        spend(&mut self.budget.values, 1)?;
+        Ok(match self.tree.node(id) {
+            Node::None => Value::None,
+            Node::Bool(value) => Value::Bool(*value),
+            Node::Int(value) => Value::Int(*value),
+            Node::Float(value) => Value::Float(*value),
+            Node::Text(_) | Node::Bytes(_) => {
+                let text = self.tree.text(id)?;
+                spend(&mut self.budget.bytes, text.len())?;
+                Value::Str(text.to_string())
             }
-        }
+            Node::Tuple(items) => Value::Tuple(self.values(items, depth)?),
+            Node::List(items) => Value::List(self.values(items, depth)?),
+            Node::Dict(entries) => Value::Dict(self.entries(entries, depth)?),
+            Node::Call(_) => self.called(id, depth)?,
+            Node::Global(global) => bail!("{} on its own", global.name),
+            Node::Persistent(_) => bail!("a storage that the file does not hold"),
+        })
     }
 
-    /// Numbers, texts and constants.
-    fn atom(&mut self, opcode: u8) -> Result<bool> {
-        let node = match opcode {
-            b'N' => Node::None,
-            0x88 => Node::Bool(true),
-            0x89 => Node::Bool(false),
-            b'J' => Node::Int(i64::from(i32::from_le_bytes(self.take()?))),
-            b'K' => Node::Int(i64::from(u8::from_le_bytes(self.take()?))),
-            b'M' => Node::Int(i64::from(u16::from_le_bytes(self.take()?))),
-            0x8a => Node::Int(long(self.sized::<1>()?)?),
-            0x8b => Node::Int(long(self.sized::<4>()?)?),
-            b'G' => Node::Float(f64::from_be_bytes(self.take()?)),
-            b'X' => text(self.sized::<4>()?)?,
-            0x8c => text(self.sized::<1>()?)?,
-            0x8d => text(self.sized::<8>()?)?,
-            b'B' | b'T' => Node::Bytes(Cow::Borrowed(self.sized::<4>()?)),
-            b'C' | b'U' => Node::Bytes(Cow::Borrowed(self.sized::<1>()?)),
-            0x8e | 0x96 => Node::Bytes(Cow::Borrowed(self.sized::<8>()?)),
-            b')' => Node::Tuple(Vec::new()),
-            b']' => Node::List(Vec::new()),
-            b'}' => Node::Dict(Vec::new()),
-            _ => return Ok(false),
+    fn values(&mut self, ids: &[Id], depth: usize) -> Result<Vec<Value>> {
+        ids.iter().map(|&id| self.value(id, depth + 1)).collect()
+    }
+
+    fn entries(&mut self, ids: &[(Id, Id)], depth: usize) -> Result<Vec<(Value, Value)>> {
+        let entry = |&(key, value): &(Id, Id)| {
+            Ok((self.value(key, depth + 1)?, self.value(value, depth + 1)?))
         };
-        self.push(node)?;
-        Ok(true)
+        ids.iter().map(entry).collect()
     }
 
-    /// Tuples, lists and dicts.
-    fn container(&mut self, opcode: u8) -> Result<bool> {
-        match opcode {
-            b'(' => self.marks.push(self.stack.len()),
-            0x85..=0x87 => {
-                let items = self.pop_many(usize::from(opcode - 0x84))?;
-                self.push(Node::Tuple(items))?;
-            }
-            b't' => {
-                let items = self.pop_to_mark()?;
-                self.push(Node::Tuple(items))?;
-            }
-            b'l' => {
-                let items = self.pop_to_mark()?;
-                self.push(Node::List(items))?;
-            }
-            b'd' => {
-                let items = self.pop_to_mark()?;
-                self.push(Node::Dict(pairs(&items)?))?;
-            }
-            b'a' => {
-                let item = self.pop()?;
-                self.extend_list(&[item])?;
-            }
-            b'e' => {
-                let items = self.pop_to_mark()?;
-                self.extend_list(&items)?;
-            }
-            b's' => {
-                let items = self.pop_many(2)?;
-                self.extend_dict(&items)?;
-            }
-            b'u' => {
-                let items = self.pop_to_mark()?;
-                self.extend_dict(&items)?;
-            }
-            _ => return Ok(false),
+    /// What a call makes: an array, a number, a tensor.
+    fn called(&mut self, id: Id, depth: usize) -> Result<Value> {
+        if let Some(layout) = pickle::torch::layout(self.tree, id)? {
+            let array = tensor::array(self.tree, &layout, self.budget.bytes)?;
+            spend(&mut self.budget.bytes, array.len() * size_of::<f64>())?;
+            return Ok(Value::Array(array));
         }
-        Ok(true)
-    }
-
-    /// The memo, the stack, names and calls.
-    fn other(&mut self, opcode: u8) -> Result<bool> {
-        match opcode {
-            b'q' => self.remember::<1>()?,
-            b'r' => self.remember::<4>()?,
-            0x94 => {
-                let number = u32::try_from(self.memo.len())?;
-                self.memo.insert(number, self.top()?);
+        let (global, arguments) = self.tree.call(id)?.context("a call expected")?;
+        match (&*global.name, arguments) {
+            ("_reconstruct", [class, _, _]) => {
+                let plain =
+                    matches!(self.tree.node(*class), Node::Global(c) if c.is("numpy", "ndarray"));
+                ensure!(plain, "a subclass of ndarray");
+                self.array(&described(self.tree, id)?, depth)
             }
-            b'h' => self.recall::<1>()?,
-            b'j' => self.recall::<4>()?,
-            b'0' => drop(self.pop()?),
-            b'1' => drop(self.pop_to_mark()?),
-            b'2' => self.stack.push(self.top()?),
-            b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
-                self.push(Node::Global(Global::find(module, name)?))?;
+            ("_frombuffer", &[data, kind, shape, order]) => {
+                let kind = kind_of(self.tree, kind)?;
+                let shape = self.tree.sizes(shape)?;
+                let fortran_order = self.tree.text(order)? == "F";
+                self.array(&Described { kind, shape, fortran_order, data }, depth)
             }
-            0x93 => {
-                let names = self.pop_many(2)?;
-                let global = Global::find(self.tree.text(names[0])?, self.tree.text(names[1])?)?;
-                self.push(Node::Global(global))?;
+            ("scalar", &[kind, data]) => {
+                let kind = kind_of(self.tree, kind)?;
+                scalar(array::decode(&kind, &[], false, self.tree.bytes(data)?)?)
             }
-            b'R' => self.call()?,
-            b'b' => {
-                let state = self.pop()?;
-                let object = self.top()?;
-                *self.tree.node_mut(object) = globals::build(&self.tree, object, state)?;
-            }
-            _ => return Ok(false),
+            ("Size", &[sizes]) => self.value(sizes, depth + 1),
+            (name, _) => bail!("{name} with {} arguments on its own", arguments.len()),
         }
-        Ok(true)
     }
 
-    fn call(&mut self) -> Result<()> {
-        let operands = self.pop_many(2)?;
-        let Node::Global(global) = *self.tree.node(operands[0]) else {
-            bail!("a call of something that is no function");
-        };
-        let result = globals::call(&self.tree, global, self.tree.tuple(operands[1])?)?;
-        self.push(result)
-    }
-
-    fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let (bytes, rest) = self.input.split_first_chunk().context("truncated")?;
-        self.input = rest;
-        Ok(*bytes)
-    }
-
-    /// A little-endian number of N bytes.
-    fn number<const N: usize>(&mut self) -> Result<u64> {
-        let bytes: [u8; N] = self.take()?;
-        Ok(bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
-    }
-
-    /// A length of N bytes, and as many bytes as it says.
-    fn sized<const N: usize>(&mut self) -> Result<&'a [u8]> {
-        let length = usize::try_from(self.number::<N>()?)?;
-        let (bytes, rest) = self.input.split_at_checked(length).context("truncated")?;
-        self.input = rest;
-        Ok(bytes)
-    }
-
-    fn line(&mut self) -> Result<&'a str> {
-        let end = self.input.iter().position(|&byte| byte == b'\n').context("truncated")?;
-        let line = &self.input[..end];
-        self.input = &self.input[end + 1..];
-        std::str::from_utf8(line).context("a name that is no text")
-    }
-
-    fn push(&mut self, node: Node<'a>) -> Result<()> {
-        let id = self.tree.add(node)?;
-        self.stack.push(id);
-        Ok(())
-    }
-
-    /// Height below which nothing may be popped: that of the last mark.
-    fn floor(&self) -> usize {
-        self.marks.last().copied().unwrap_or(0)
-    }
-
-    fn top(&self) -> Result<Id> {
-        ensure!(self.stack.len() > self.floor(), "the stack is empty");
-        self.stack.last().copied().context("the stack is empty")
-    }
-
-    fn pop(&mut self) -> Result<Id> {
-        let top = self.top()?;
-        self.stack.pop();
-        Ok(top)
-    }
-
-    fn pop_many(&mut self, count: usize) -> Result<Vec<Id>> {
-        ensure!(self.stack.len() >= self.floor() + count, "the stack is empty");
-        Ok(self.stack.split_off(self.stack.len() - count))
-    }
-
-    fn pop_to_mark(&mut self) -> Result<Vec<Id>> {
-        let mark = self.marks.pop().context("no mark")?;
-        Ok(self.stack.split_off(mark))
-    }
-
-    fn extend_list(&mut self, items: &[Id]) -> Result<()> {
-        let list = self.top()?;
-        match self.tree.node_mut(list) {
-            Node::List(list) => list.extend(items),
-            _ => bail!("items for something that is no list"),
+    fn array(&mut self, described: &Described, depth: usize) -> Result<Value> {
+        let Described { kind, shape, fortran_order, data } = described;
+        if kind.letter == 'O' {
+            return self.objects(shape, *data, depth);
         }
-        Ok(())
+        let data = self.tree.bytes(*data)?;
+        spend(&mut self.budget.bytes, data.len())?;
+        array::decode(kind, shape, *fortran_order, data)
     }
 
-    fn extend_dict(&mut self, items: &[Id]) -> Result<()> {
-        let dict = self.top()?;
-        match self.tree.node_mut(dict) {
-            Node::Dict(dict) => dict.extend(pairs(items)?),
-            _ => bail!("entries for something that is no dict"),
+    /// An array of objects: the object itself for shape (), else a flat list.
+    fn objects(&mut self, shape: &[usize], data: Id, depth: usize) -> Result<Value> {
+        let Node::List(items) = self.tree.node(data) else { bail!("a list of objects expected") };
+        match (shape, items.as_slice()) {
+            ([], [item]) => self.value(*item, depth + 1),
+            ([], _) => bail!("one object expected"),
+            _ => Ok(Value::List(self.values(items, depth)?)),
         }
-        Ok(())
-    }
-
-    fn remember<const N: usize>(&mut self) -> Result<()> {
-        let number = u32::try_from(self.number::<N>()?)?;
-        self.memo.insert(number, self.top()?);
-        Ok(())
-    }
-
-    fn recall<const N: usize>(&mut self) -> Result<()> {
-        let number = u32::try_from(self.number::<N>()?)?;
-        let id = *self.memo.get(&number).with_context(|| format!("nothing in memo {number}"))?;
-        self.stack.push(id);
-        Ok(())
     }
 }
 
-fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>> {
-    let (pairs, rest) = items.as_chunks::<2>();
-    ensure!(rest.is_empty(), "a key without a value");
-    Ok(pairs.iter().map(|&[key, value]| (key, value)).collect())
+/// An array as a pickle describes it.
+struct Described {
+    kind: Kind,
+    shape: Vec<usize>,
+    fortran_order: bool,
+    data: Id,
 }
 
-fn text(bytes: &[u8]) -> Result<Node<'_>> {
-    Ok(Node::Text(Cow::Borrowed(std::str::from_utf8(bytes).context("text that is no UTF-8")?)))
+/// The state of an array: version, shape, type, order, data.
+fn described(tree: &Tree, id: Id) -> Result<Described> {
+    let Node::Call(call) = tree.node(id) else { bail!("an array expected") };
+    let state = call.state.context("an array without its state")?;
+    let &[_, shape, kind, order, data] = tree.items(state)? else {
+        bail!("an array whose state is no tuple of five");
+    };
+    Ok(Described {
+        kind: kind_of(tree, kind)?,
+        shape: tree.sizes(shape)?,
+        fortran_order: matches!(tree.node(order), Node::Bool(true) | Node::Int(1)),
+        data,
+    })
 }
 
-/// A two's complement number of any length.
-fn long(bytes: &[u8]) -> Result<i64> {
-    ensure!(bytes.len() <= 8, "a number of {} bytes", bytes.len());
-    let negative = bytes.last().is_some_and(|&byte| byte >= 0x80);
-    let mut padded = [if negative { 0xff } else { 0 }; 8];
-    padded[..bytes.len()].copy_from_slice(bytes);
-    Ok(i64::from_le_bytes(padded))
+/// An element type: its name, and its byte order in the state.
+fn kind_of(tree: &Tree, id: Id) -> Result<Kind> {
+    let Some((global, [name, ..])) = tree.call(id)? else {
+        bail!("an element type expected, not {}", tree.node(id).what());
+    };
+    ensure!(global.is("numpy", "dtype"), "an element type expected, not {}", global.name);
+    let kind = Kind::parse(tree.text(*name)?)?;
+    let Node::Call(call) = tree.node(id) else { return Ok(kind) };
+    let Some(state) = call.state else { return Ok(kind) };
+    let [_, order, parts @ .., _, _, _] = tree.items(state)? else {
+        bail!("an element type whose state is too short");
+    };
+    let plain = parts.iter().all(|&part| matches!(tree.node(part), Node::None));
+    ensure!(plain, "a structured element type");
+    Ok(Kind { big_endian: tree.text(*order)? == ">", ..kind })
+}
+
+/// A NumPy scalar as a plain value.
+fn scalar(value: Value) -> Result<Value> {
+    let Value::Array(array) = value else { return Ok(value) };
+    let value = match &array {
+        Array::F32(array) => array.first().map(|&v| Value::Float(f64::from(v))),
+        Array::F64(array) => array.first().map(|&v| Value::Float(v)),
+        Array::I64(array) => array.first().map(|&v| Value::Int(v)),
+        Array::U8(array) => array.first().map(|&v| Value::Int(i64::from(v))),
+        Array::Bool(array) => array.first().map(|&v| Value::Bool(v)),
+    };
+    value.context("an empty scalar")
 }

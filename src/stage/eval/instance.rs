@@ -3,19 +3,18 @@
 use anyhow::{Context as _, Result};
 
 use super::summary::{Row, Summary};
-use super::{Context, Outcome, What};
+use super::{Context, Outcome, Source, What};
 use crate::data::dataset::{Dataset, Item};
 use crate::eval::instance::{InstanceEvaluator, Masks};
 use crate::eval::precision::Metric;
 use crate::overlap::overlapped;
-use crate::stage::ins_seg;
 
 /// Evaluates the images of `set`.
-pub fn evaluate(context: &Context, set: &Dataset) -> Result<(Summary, Outcome)> {
+pub fn evaluate(context: &Context, set: &Dataset, source: &Source) -> Result<(Summary, Outcome)> {
     let settings = &context.config.eval;
     let mut outcome = Outcome::default();
     let mut total = Some(InstanceEvaluator::new(&settings.ap_iou));
-    let work = |item: &Item| (item.name.clone(), judge(context, item));
+    let work = |item: &Item| (item.name.clone(), judge(context, item, source));
     let lookahead = 2 * context.config.run.thread_count();
     overlapped(&context.pool, lookahead, set.items.iter(), work, |(name, judged)| {
         match judged {
@@ -55,13 +54,15 @@ pub fn evaluate(context: &Context, set: &Dataset) -> Result<(Summary, Outcome)> 
         rows,
         sweep: Vec::new(),
         notes: Vec::new(),
+        method: None,
+        from: None,
     };
     Ok((summary, outcome))
 }
 
-fn judge(context: &Context, item: &Item) -> Result<InstanceEvaluator> {
+fn judge(context: &Context, item: &Item, source: &Source) -> Result<InstanceEvaluator> {
     let truth = item.instance_truth()?;
-    let found = ins_seg::read(context, &item.name)?;
+    let found = source.instances(context, item)?;
     let mut evaluator = InstanceEvaluator::new(&context.config.eval.ap_iou);
     let masks = Masks { masks: found.mask.view(), classes: &found.class };
     evaluator.add(masks, &found.score, truth.view())?;

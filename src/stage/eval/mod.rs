@@ -4,9 +4,11 @@
 mod coco;
 mod instance;
 mod semantic;
+mod source;
 mod summary;
 
 pub use semantic::chosen;
+pub use source::Source;
 pub use summary::{Row, Summary, read};
 
 use anyhow::{Result, anyhow, bail};
@@ -56,12 +58,29 @@ impl What {
 /// # Errors
 /// No image that could be evaluated, a file that can't be written, Ctrl-C.
 pub fn run(context: &Context, set: &Dataset, what: What) -> Result<(Summary, Outcome)> {
-    let (summary, outcome) = match what {
-        What::InsSeg => instance::evaluate(context, set)?,
+    run_on(context, set, what, &Source::Store)
+}
+
+/// [`run`] on results from elsewhere.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_on(
+    context: &Context,
+    set: &Dataset,
+    what: What,
+    source: &Source,
+) -> Result<(Summary, Outcome)> {
+    let (mut summary, outcome) = match what {
+        What::InsSeg => instance::evaluate(context, set, source)?,
         What::Classes => classes::evaluate(context, set)?,
         What::Coco => bail!("it compares two files: eval coco --gt FILE --dt FILE"),
-        _ => semantic::evaluate(context, set, what)?,
+        _ => semantic::evaluate(context, set, what, source)?,
     };
+    summary.method = crate::config::described(&context.config);
+    if let Source::Folder(dir) = source {
+        summary.from = Some(dir.display().to_string());
+    }
     if outcome.done == 0 {
         let first = outcome.skipped.iter().next();
         let reason =

@@ -2,16 +2,15 @@
 //! scores are at hand.
 
 use anyhow::{Context as _, Result};
-use ndarray::{Array2, Ix3};
+use ndarray::Array2;
 
 use super::summary::{Row, Summary};
-use super::{Context, Outcome, What};
+use super::{Context, Outcome, Source, What};
 use crate::data::dataset::{Dataset, Item};
 use crate::eval::semantic::Confusion;
 use crate::eval::sweep::Sweep;
 use crate::label::semantic::{label_of, scores};
 use crate::overlap::overlapped;
-use crate::stage::{cam, ir_label, sem_seg};
 
 /// One image: its confusion matrix, and that of every threshold.
 struct Judged {
@@ -22,14 +21,19 @@ struct Judged {
 }
 
 /// Evaluates the images of `set`.
-pub fn evaluate(context: &Context, set: &Dataset, what: What) -> Result<(Summary, Outcome)> {
+pub fn evaluate(
+    context: &Context,
+    set: &Dataset,
+    what: What,
+    source: &Source,
+) -> Result<(Summary, Outcome)> {
     let thresholds = thresholds(context);
     let mut outcome = Outcome::default();
     let labels = context.config.data.classes.len() + 1;
     let mut total = Confusion::new(labels);
     let mut sweep: Option<Sweep> = None;
     let mut known = 0.0;
-    let work = |item: &Item| (item.name.clone(), judge(context, item, what, &thresholds));
+    let work = |item: &Item| (item.name.clone(), judge(context, item, (what, source), &thresholds));
     let lookahead = 2 * context.config.run.thread_count();
     overlapped(&context.pool, lookahead, set.items.iter(), work, |(name, judged)| {
         match judged {
@@ -76,6 +80,8 @@ pub fn evaluate(context: &Context, set: &Dataset, what: What) -> Result<(Summary
             })
             .collect(),
         notes,
+        method: None,
+        from: None,
     };
     Ok((summary, outcome))
 }
@@ -106,32 +112,38 @@ pub fn chosen(context: &Context) -> Result<Vec<usize>> {
     Ok(chosen)
 }
 
-fn judge(context: &Context, item: &Item, what: What, thresholds: &[f32]) -> Result<Judged> {
+fn judge(
+    context: &Context,
+    item: &Item,
+    (what, source): (What, &Source),
+    thresholds: &[f32],
+) -> Result<Judged> {
     let mut truth = item.semantic_truth()?;
     let mut confusion = Confusion::default();
     let mut sweep = Sweep::new(thresholds)?;
     let mut known = 1.0;
     let swept = match what {
         What::Cam => {
-            let stored = cam::read(context, &item.name)?;
-            let maps = stored.record.f32::<Ix3>("high_res")?;
-            let label = label_of(maps.view(), &stored.keys, context.config.cam.eval_threshold);
+            let (keys, maps) = source.cam(context, item)?;
+            let label = label_of(maps.view(), &keys, context.config.cam.eval_threshold);
             confusion.add(label.view(), truth.view())?;
-            sweep.add(maps.view(), &stored.keys, truth.view())?;
+            sweep.add(maps.view(), &keys, truth.view())?;
             true
         }
         What::IrLabel => {
-            let label = ir_label::read(&context.store, &item.name)?;
+            let label = source.ir_label(context, item)?;
             known = leave_out_unknown(&label, &mut truth)?;
             confusion.add(label.view(), truth.view())?;
             false
         }
         _ => {
-            let stored = sem_seg::read(context, &item.name)?;
-            confusion.add(stored.label.view(), truth.view())?;
-            let scores = scores(stored.walked.view(), truth.dim());
-            sweep.add(scores.view(), &stored.keys, truth.view())?;
-            true
+            let found = source.semantic(context, item)?;
+            confusion.add(found.label.view(), truth.view())?;
+            if let Some((keys, walked)) = &found.walked {
+                let scores = scores(walked.view(), truth.dim());
+                sweep.add(scores.view(), keys, truth.view())?;
+            }
+            found.walked.is_some()
         }
     };
     Ok(Judged { confusion, sweep: swept.then_some(sweep), known })

@@ -34,6 +34,12 @@ pub struct Summary {
     pub sweep: Vec<(f32, Option<f64>)>,
     /// Other figures by name.
     pub notes: Vec<(String, f64)>,
+    /// The preset of thresholds and what was set otherwise, see `run.method`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The folder of the results, where they are not of this program's store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 impl Summary {
@@ -57,6 +63,12 @@ impl Summary {
                 let _ = write!(text, " {}", percent(value));
             }
             text.push('\n');
+        }
+        let origins = [("method", &self.method), ("from", &self.from)];
+        for (name, value) in
+            origins.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)))
+        {
+            let _ = writeln!(text, "{name}: {value}");
         }
         for (name, value) in &self.notes {
             let _ = writeln!(text, "{name}: {value:.4}");

@@ -1,4 +1,9 @@
-//! The program `irn-export`: command line in, exit code out.
+//! The program `irn-export`: command line in, exit code out. One file a kind of work.
+
+mod convert;
+mod diff;
+mod inspect;
+mod onnx;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,11 +13,10 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use irn_models::error::report;
 
-use crate::checkpoint;
 use crate::info::ModelInfo;
 use crate::network::{Network, Overrides};
-use crate::verify::{Plan, verify};
-use crate::{locate, settings};
+use crate::verify::Plan;
+use crate::{checkpoint, settings};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,10 +24,14 @@ Examples:
   irn-export onnx sess/res50_irn.pth --out irn.onnx onnx.tolerance=1e-5
   irn-export onnx sess/res50_cam.pth.pth --out cam.onnx --classes cat,dog,bird
   irn-export verify out/cam.onnx out/cam.safetensors 'onnx.sizes=[[1,375,500]]'
+  irn-export pth out/cam.safetensors --out sess/res50_cam.pth.pth
+  irn-export inspect sess/res50_irn.pth
+  irn-export diff sess/res50_cam.pth.pth out/cam.safetensors
 
 ONNX Runtime is found by itself below .deps/onnxruntime (`make deps`); IRN_ONNXRUNTIME names another.";
 
-/// Writes trained networks as ONNX files and checks that they compute the same.
+/// Writes trained networks as ONNX files and checks that they compute the same; reads, writes and compares
+/// checkpoints.
 #[derive(Debug, Parser)]
 #[command(name = "irn-export", version, after_help = EXAMPLES)]
 struct Cli {
@@ -65,6 +73,53 @@ enum Verb {
         json: bool,
         #[command(flatten)]
         common: Common,
+    },
+    /// Write a checkpoint as the original's .pth.
+    ///
+    /// PyTorch's zip form, every parameter under each of the original's names; loads with strict=True.
+    #[command(after_help = EXAMPLES)]
+    Pth {
+        /// Trained network: our own .safetensors, or another .pth.
+        checkpoint: PathBuf,
+        /// File to write.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Write a checkpoint as our own .safetensors, which says what it is.
+    #[command(after_help = EXAMPLES)]
+    Safetensors {
+        /// Trained network: upstream's .pth, or another .safetensors.
+        checkpoint: PathBuf,
+        /// File to write.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Say what a checkpoint is, what it holds, and what it lacks for which network.
+    #[command(after_help = EXAMPLES)]
+    Inspect {
+        /// .safetensors or .pth.
+        file: PathBuf,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare two checkpoints, parameter by parameter; exits with 1 where they differ.
+    #[command(after_help = EXAMPLES)]
+    Diff {
+        /// One checkpoint.
+        a: PathBuf,
+        /// The other.
+        b: PathBuf,
+        /// Largest difference allowed, relative to the parameter's largest magnitude.
+        #[arg(long, default_value_t = 0.0)]
+        tolerance: f64,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -108,11 +163,17 @@ impl Common {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Onnx { checkpoint, out, no_verify, common } => {
-            onnx(&checkpoint, &out, no_verify, &common)
+            onnx::onnx(&checkpoint, &out, no_verify, &common)
         }
         Verb::Verify { model, checkpoint, json, common } => {
-            check(&model, &checkpoint, json, &common)
+            onnx::check(&model, &checkpoint, json, &common)
         }
+        Verb::Pth { checkpoint, out, common } => convert::pth(&checkpoint, &out, &common),
+        Verb::Safetensors { checkpoint, out, common } => {
+            convert::safetensors(&checkpoint, &out, &common)
+        }
+        Verb::Inspect { file, json } => inspect::inspect(&file, json),
+        Verb::Diff { a, b, tolerance, json } => diff::diff(&a, &b, tolerance, json),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -122,46 +183,6 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-/// Writes and compares; false where the file computes something else (it is not left behind then).
-fn onnx(checkpoint: &Path, out: &Path, no_verify: bool, common: &Common) -> Result<bool> {
-    let plan = common.plan()?;
-    if !no_verify {
-        locate::library().context("comparing (all but --no-verify) needs ONNX Runtime")?;
-    }
-    let (network, info) = common.network(checkpoint)?;
-    let bytes = network.export(&info)?;
-    let megabytes = bytes.len() as f64 / 1e6;
-    if !no_verify {
-        let report = verify(&network, bytes.clone(), &plan)?;
-        println!("{report}");
-        if !report.passed() {
-            eprintln!("error: {} was not written", out.display());
-            return Ok(false);
-        }
-    }
-    write(out, &bytes)?;
-    let ModelInfo { network, backbone, classes, .. } = info;
-    println!(
-        "wrote {}: {network} network, {backbone}, {} classes, {megabytes:.1} MB",
-        out.display(),
-        classes.len()
-    );
-    Ok(true)
-}
-
-fn check(model: &Path, checkpoint: &Path, json: bool, common: &Common) -> Result<bool> {
-    let plan = common.plan()?;
-    let (network, _) = common.network(checkpoint)?;
-    let bytes = fs_err::read(model)?;
-    let report = verify(&network, bytes, &plan)
-        .with_context(|| format!("failed to compare {}", model.display()))?;
-    match json {
-        true => println!("{}", serde_json::to_string_pretty(&report)?),
-        false => println!("{report}"),
-    }
-    Ok(report.passed())
 }
 
 /// Writes beside the target and renames, so that no half-written file is ever seen.
@@ -186,12 +207,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
-    use candle_core::Device;
     use clap::CommandFactory;
-    use irn_models::resnet::BACKBONES;
-    use irn_models::{CamNet, Weights};
 
     use super::*;
 
@@ -201,24 +217,6 @@ mod tests {
         let arguments = ["irn-export", "verify", "a.onnx", "b.safetensors", "run.threads=2"];
         let Verb::Verify { common, .. } = Cli::parse_from(arguments).verb else { panic!("verify") };
         assert_eq!(common.overrides, ["run.threads=2"]);
-    }
-
-    #[test]
-    fn a_checkpoint_becomes_a_model_that_describes_itself() {
-        let folder = tempfile::tempdir().unwrap();
-        let [stored, model] = ["cam.safetensors", "cam.onnx"].map(|name| folder.path().join(name));
-        let weights = &mut Weights::seeded(1, &Device::Cpu);
-        let net = CamNet::new(weights, BACKBONES[0], 0.125, 2).unwrap();
-        let mut tensors = HashMap::new();
-        net.visit(&mut |param| drop(tensors.insert(param.name.clone(), param.tensor())));
-        candle_core::safetensors::save(&tensors, &stored).unwrap();
-        let classes = Some(vec!["cat".into(), "dog".into()]);
-        let common = Common { classes, ..Common::default() };
-        assert!(onnx(&stored, &model, true, &common).unwrap());
-        let (info, _) = ModelInfo::read(&fs_err::read(&model).unwrap().into()).unwrap();
-        assert_eq!((&*info.backbone, info.classes.join(" ")), ("resnet18", "cat dog".into()));
-        let error = onnx(&stored, &model, true, &Common::default()).unwrap_err();
-        assert!(format!("{error:#}").contains("cam.safetensors"), "{error:#}");
     }
 
     #[test]
