@@ -9,8 +9,11 @@ use irn_models::{CamNet, IrNet, Param};
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use crate::graph::Builder;
 use crate::info::{ModelInfo, NetworkKind, hexadecimal};
-use crate::onnx::{Dim, GraphProto, IR_VERSION, ModelProto, OPSET, OperatorSetIdProto};
+use crate::onnx::{
+    Dim, GraphProto, IR_VERSION, ModelProto, OPSET, OperatorSetIdProto, ValueInfoProto,
+};
 use crate::symbol::Symbol;
 
 /// Name of the only input: the normalised photo, f32 `(batch, 3, height, width)`.
@@ -29,15 +32,16 @@ pub fn export_cam(net: &CamNet, info: &ModelInfo) -> Result<Vec<u8>> {
         "{} class names for a network of {classes} classes",
         info.classes.len()
     );
-    let image = Symbol::input(INPUT);
-    let scores = net.forward(&image)?;
+    let graph = Builder::default();
+    let scores = net.forward(&image(&graph))?;
     debug_assert_eq!(scores.extent().divisor, info.stride);
     let logits = scores.spatial_mean()?;
-    scores.output("scores", map(classes, 16));
-    logits.output("logits", vec!["batch".into(), classes.into()]);
+    graph.output(scores.value(), ValueInfoProto::float("scores", map(classes, 16)));
+    let pair = vec!["batch".into(), classes.into()];
+    graph.output(&logits, ValueInfoProto::float("logits", pair));
     let mut params = Vec::new();
     net.visit(&mut |param| params.push(param));
-    encode(image.finish("cam", photo()), info, &params)
+    encode(graph.finish("cam"), OPSET, info, &params)
 }
 
 /// IRNet. Outputs: `edge` `(batch, 1, h4, w4)`, the class boundary logit, and `displacement`
@@ -47,18 +51,21 @@ pub fn export_cam(net: &CamNet, info: &ModelInfo) -> Result<Vec<u8>> {
 /// A description of another network.
 pub fn export_irn(net: &IrNet, info: &ModelInfo) -> Result<Vec<u8>> {
     ensure!(info.network == NetworkKind::Irn, "an IRNet described as {}", info.network);
-    let image = Symbol::input(INPUT);
-    let relations = net.forward_eval(&image)?;
+    let graph = Builder::default();
+    let relations = net.forward_eval(&image(&graph))?;
     debug_assert_eq!(relations.edge.extent().divisor, info.stride);
-    relations.edge.output("edge", map(1, 4));
-    relations.displacement.output("displacement", map(2, 4));
+    graph.output(relations.edge.value(), ValueInfoProto::float("edge", map(1, 4)));
+    let displacement = ValueInfoProto::float("displacement", map(2, 4));
+    graph.output(relations.displacement.value(), displacement);
     let mut params = Vec::new();
     net.visit(&mut |param| params.push(param));
-    encode(image.finish("irn", photo()), info, &params)
+    encode(graph.finish("irn"), OPSET, info, &params)
 }
 
-fn photo() -> Vec<Dim> {
-    vec!["batch".into(), 3usize.into(), "height".into(), "width".into()]
+/// The input, a normalised photo.
+fn image(graph: &Builder) -> Symbol {
+    let shape = vec!["batch".into(), 3usize.into(), "height".into(), "width".into()];
+    Symbol::photo(graph.input(ValueInfoProto::float(INPUT, shape)), graph)
 }
 
 fn map(channels: usize, stride: usize) -> Vec<Dim> {
@@ -66,7 +73,13 @@ fn map(channels: usize, stride: usize) -> Vec<Dim> {
     vec!["batch".into(), channels.into(), h, w]
 }
 
-fn encode(graph: GraphProto, info: &ModelInfo, params: &[&Param]) -> Result<Vec<u8>> {
+/// The file of a graph.
+pub(crate) fn encode(
+    graph: GraphProto,
+    opset: i64,
+    info: &ModelInfo,
+    params: &[&Param],
+) -> Result<Vec<u8>> {
     let info = ModelInfo { weights_sha256: weights_sha256(params)?, ..info.clone() };
     let metadata_props = info.entries(&graph.encode_to_vec())?;
     let model = ModelProto {
@@ -74,7 +87,7 @@ fn encode(graph: GraphProto, info: &ModelInfo, params: &[&Param]) -> Result<Vec<
         producer_name: "irn-export".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(graph),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: opset }],
         metadata_props,
     };
     Ok(model.encode_to_vec())

@@ -27,6 +27,8 @@ pub enum NetworkKind {
     Cam,
     /// Class boundaries and displacements.
     Irn,
+    /// Both, and all that leads from a photo to its semantic mask.
+    Labels,
 }
 
 impl NetworkKind {
@@ -35,6 +37,7 @@ impl NetworkKind {
         match self {
             Self::Cam => ["scores", "logits"],
             Self::Irn => ["edge", "displacement"],
+            Self::Labels => ["scores", "label"],
         }
     }
 }
@@ -44,6 +47,7 @@ impl std::fmt::Display for NetworkKind {
         f.write_str(match self {
             Self::Cam => "cam",
             Self::Irn => "irn",
+            Self::Labels => "labels",
         })
     }
 }

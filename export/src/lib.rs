@@ -4,12 +4,15 @@
 //! |---|---|
 //! | [`info`] | what a model says about itself, sealed by a hash |
 //! | [`locate`], [`onnxruntime`] | the shared library found and loaded; sessions |
+//! | [`label_model`] | the graph from photo to mask, run |
 //! | [`onnx`] | the messages of the file format |
-//! | `symbol`, `export` | a forward pass written down as a graph (feature `graph`, as all below) |
+//! | `graph`, `symbol`, `export` | a forward pass written down as a graph (feature `graph`, as all below) |
+//! | `labels` | one graph from photo to mask |
 //! | `probe`, `verify` | Candle and ONNX Runtime compared; the first diverging node |
 //! | `checkpoint`, `network`, `settings`, `cli` | the program `irn-export` |
 
 pub mod info;
+pub mod label_model;
 pub mod locate;
 pub mod onnx;
 pub mod onnxruntime;
@@ -20,6 +23,10 @@ pub mod checkpoint;
 pub mod cli;
 #[cfg(feature = "graph")]
 pub mod export;
+#[cfg(feature = "graph")]
+pub mod graph;
+#[cfg(feature = "graph")]
+pub mod labels;
 #[cfg(feature = "graph")]
 pub mod network;
 #[cfg(feature = "graph")]
@@ -40,5 +47,6 @@ pub use self::{
 };
 pub use self::{
     info::{ModelInfo, NetworkKind},
+    label_model::LabelModel,
     onnxruntime::{Session, SessionOptions},
 };

@@ -10,6 +10,10 @@ pub const IR_VERSION: i64 = 8;
 pub const OPSET: i64 = 17;
 /// `TensorProto.DataType.FLOAT`.
 pub const FLOAT: i32 = 1;
+/// `TensorProto.DataType.UINT8`.
+pub const UINT8: i32 = 2;
+/// `TensorProto.DataType.BOOL`.
+pub const BOOL: i32 = 9;
 /// `TensorProto.DataType.INT64`.
 pub const INT64: i32 = 7;
 
@@ -127,6 +131,9 @@ pub struct AttributeProto {
     /// Type 3.
     #[prost(bytes = "vec", optional, tag = "4")]
     pub s: Option<Vec<u8>>,
+    /// Type 5: the body of a loop.
+    #[prost(message, optional, boxed, tag = "6")]
+    pub g: Option<Box<GraphProto>>,
     /// Type 7; unpacked, as `onnx.proto` declares it.
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
@@ -221,11 +228,27 @@ impl From<usize> for Dim {
     }
 }
 
+impl NodeProto {
+    /// What the bodies of loops use, their own values among them.
+    pub fn captured(&self) -> impl Iterator<Item = String> {
+        let bodies = self.attribute.iter().filter_map(|attribute| attribute.g.as_ref());
+        let nodes = bodies.flat_map(|body| &body.node);
+        let outputs = self.attribute.iter().filter_map(|attribute| attribute.g.as_ref());
+        let outputs = outputs.flat_map(|body| body.output.iter().map(|value| value.name.clone()));
+        nodes.flat_map(|node| node.input.iter().cloned()).chain(outputs)
+    }
+}
+
 impl ValueInfoProto {
     /// An f32 tensor of the given shape.
     pub fn float(name: &str, shape: Vec<Dim>) -> Self {
+        Self::tensor(name, FLOAT, shape)
+    }
+
+    /// A tensor of the given element type and shape.
+    pub fn tensor(name: &str, elem_type: i32, shape: Vec<Dim>) -> Self {
         let dim = shape.into_iter().map(|dim| DimensionProto { value: Some(dim) }).collect();
-        let tensor = TensorTypeProto { elem_type: FLOAT, shape: Some(TensorShapeProto { dim }) };
+        let tensor = TensorTypeProto { elem_type, shape: Some(TensorShapeProto { dim }) };
         Self { name: name.into(), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
     }
 }
@@ -263,6 +286,12 @@ impl From<(&str, f32)> for AttributeProto {
 impl From<(&str, &str)> for AttributeProto {
     fn from((name, s): (&str, &str)) -> Self {
         Self { name: name.into(), s: Some(s.into()), r#type: 3, ..Default::default() }
+    }
+}
+
+impl From<(&str, GraphProto)> for AttributeProto {
+    fn from((name, graph): (&str, GraphProto)) -> Self {
+        Self { name: name.into(), g: Some(Box::new(graph)), r#type: 5, ..Default::default() }
     }
 }
 

@@ -121,7 +121,7 @@ impl Session {
     }
 }
 
-fn builder(options: &SessionOptions) -> Result<SessionBuilder> {
+pub(crate) fn builder(options: &SessionOptions) -> Result<SessionBuilder> {
     let Device::Cpu = options.device;
     // Photos come in many sizes: a memory plan made for one shape is of no use for the next.
     let builder = OrtSession::builder(environment()?).map_err(plain)?;
@@ -155,6 +155,6 @@ fn environment() -> Result<&'static Environment> {
     }
 }
 
-fn plain<R>(error: ort::Error<R>) -> anyhow::Error {
+pub(crate) fn plain<R>(error: ort::Error<R>) -> anyhow::Error {
     anyhow!("ONNX Runtime: {error}")
 }

@@ -5,78 +5,55 @@
 //! Reshape, InstanceNormalization, Reshape, Mul, Add, and enlargement is half-pixel `Resize` by
 //! constant scales.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::rc::Rc;
-
 use candle_core::{Result, Tensor, bail};
 use irn_models::{BatchNorm, Conv, ConvNorm, FeatureMap, GroupNorm};
 
-use crate::onnx::{AttributeProto, Dim, GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::graph::{Builder, Value};
+use crate::onnx::{AttributeProto, TensorProto};
 use crate::trace::{Extent, Trace};
 
-/// The graph under construction.
-#[derive(Default)]
-struct Graph {
-    nodes: Vec<NodeProto>,
-    constants: BTreeMap<String, TensorProto>,
-    outputs: Vec<ValueInfoProto>,
-}
-
-/// A value of the graph.
+/// A feature map that is a value of the graph.
 #[derive(Clone)]
 pub struct Symbol {
-    graph: Rc<RefCell<Graph>>,
+    /// Where the constants belong, which several passes of one network share.
+    weights: Builder,
+    value: Value,
     trace: Trace,
 }
 
 impl Symbol {
-    /// The photo, the input of a new graph.
-    pub fn input(name: &str) -> Self {
-        Self { graph: Rc::default(), trace: Trace::input(name) }
+    /// The photo on which a network runs. Nodes are named within the value's part of the graph, weights
+    /// within `weights`.
+    pub fn photo(value: Value, weights: &Builder) -> Self {
+        let trace = Trace::input(&value.name);
+        Self { weights: weights.clone(), value, trace }
     }
 
-    /// Appends a node named after the value it makes. A node that exists already is not repeated.
+    /// The value of the graph.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
     fn node(
         &self,
         trace: Trace,
         op: &str,
-        inputs: &[&str],
-        attribute: Vec<AttributeProto>,
+        others: &[&Value],
+        attributes: Vec<AttributeProto>,
     ) -> Result<Self> {
-        let node = NodeProto {
-            input: inputs.iter().map(ToString::to_string).collect(),
-            output: vec![trace.name.clone()],
-            name: trace.name.clone(),
-            op_type: op.into(),
-            attribute,
-        };
-        let mut graph = self.graph.borrow_mut();
-        match graph.nodes.iter().find(|other| other.name == node.name) {
-            Some(other) if *other == node => {}
-            Some(_) => bail!("two different values of the graph are called {}", node.name),
-            None => graph.nodes.push(node),
-        }
-        drop(graph);
-        Ok(Self { graph: self.graph.clone(), trace })
+        let value = self.value.op(&trace.name, op, others, attributes)?;
+        Ok(Self { weights: self.weights.clone(), value, trace })
     }
 
-    fn constant(&self, tensor: TensorProto) -> Result<String> {
-        let name = tensor.name.clone();
-        let mut graph = self.graph.borrow_mut();
-        match graph.constants.get(&name) {
-            Some(other) if *other != tensor => bail!("two different constants are called {name}"),
-            Some(_) => {}
-            None => drop(graph.constants.insert(name.clone(), tensor)),
-        }
-        Ok(name)
+    fn constant(&self, tensor: TensorProto) -> Result<Value> {
+        self.weights.constant(tensor)
     }
 
     /// Convolution with weight and bias given as numbers; the node bears the layer's name.
     fn conv_with(&self, layer: &Conv, weight: &[f32], bias: Option<&[f32]>) -> Result<Self> {
         let dims = layer.weight.var().dims();
         let weight = TensorProto::floats(&format!("{}.weight", layer.name), dims, weight);
-        let mut inputs = vec![self.trace.name.clone(), self.constant(weight)?];
+        let mut inputs = vec![self.constant(weight)?];
         if let Some(bias) = bias {
             let bias = TensorProto::floats(&format!("{}.bias", layer.name), &[bias.len()], bias);
             inputs.push(self.constant(bias)?);
@@ -86,60 +63,32 @@ impl Symbol {
             ("pads", &[layer.padding; 4][..]).into(),
             ("strides", &[layer.stride; 2][..]).into(),
         ];
-        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let inputs: Vec<&Value> = inputs.iter().collect();
         self.node(self.trace.layer(&layer.name, layer.stride), "Conv", &inputs, attributes)
     }
 
     fn unary(&self, trace: Trace, op: &str, attributes: Vec<AttributeProto>) -> Result<Self> {
-        self.node(trace, op, &[&self.trace.name], attributes)
+        self.node(trace, op, &[], attributes)
     }
 
     /// `self op constant`, a value for each channel.
     fn per_channel(&self, trace: Trace, op: &str, name: &str, values: &[f32]) -> Result<Self> {
         let constant = self.constant(TensorProto::floats(name, &[values.len(), 1, 1], values))?;
-        self.node(trace, op, &[&self.trace.name, &constant], vec![])
+        self.node(trace, op, &[&constant], vec![])
     }
 
     fn reshape(&self, trace: Trace, shape: &[i64]) -> Result<Self> {
-        let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
-        let name = format!("shape.{}", sizes.join("."));
-        let shape = self.constant(TensorProto::ints(&name, shape))?;
-        self.node(trace, "Reshape", &[&self.trace.name, &shape], vec![])
+        let shape = self.value.builder().ints(shape)?;
+        self.node(trace, "Reshape", &[&shape], vec![])
     }
 
     /// The mean over height and width, `(batch, channels)`.
     ///
     /// # Errors
     /// A name that another value has.
-    pub fn spatial_mean(&self) -> Result<Self> {
-        let axes: &[usize] = &[2, 3];
-        let attributes = vec![("axes", axes).into(), ("keepdims", 0i64).into()];
-        self.unary(self.trace.then("mean"), "ReduceMean", attributes)
-    }
-
-    /// Makes this value an output called `name`; its node keeps its own name.
-    pub fn output(&self, name: &str, shape: Vec<Dim>) {
-        let mut graph = self.graph.borrow_mut();
-        for node in &mut graph.nodes {
-            for value in node.input.iter_mut().chain(&mut node.output) {
-                if *value == self.trace.name {
-                    *value = name.into();
-                }
-            }
-        }
-        graph.outputs.push(ValueInfoProto::float(name, shape));
-    }
-
-    /// Ends the construction. `self` is the input the graph began with.
-    pub fn finish(self, name: &str, shape: Vec<Dim>) -> GraphProto {
-        let graph = self.graph.take();
-        GraphProto {
-            node: graph.nodes,
-            name: name.into(),
-            initializer: graph.constants.into_values().collect(),
-            input: vec![ValueInfoProto::float(&self.trace.name, shape)],
-            output: graph.outputs,
-        }
+    pub fn spatial_mean(&self) -> Result<Value> {
+        let mean = self.unary(self.trace.then("mean"), "GlobalAveragePool", vec![])?;
+        mean.value.op(&self.trace.then("flat").name, "Flatten", &[], vec![("axis", 1i64).into()])
     }
 
     /// How the value's size follows from the photo's.
@@ -153,8 +102,7 @@ impl FeatureMap for Symbol {
         let (weight, bias) = fold(&layer.conv, &layer.norm)?;
         let mut y = self.conv_with(&layer.conv, &weight, Some(&bias))?;
         if let Some(residual) = residual {
-            let inputs = [&*y.trace.name, &*residual.trace.name];
-            y = y.node(y.trace.then("add"), "Add", &inputs, vec![])?;
+            y = y.node(y.trace.then("add"), "Add", &[&residual.value], vec![])?;
         }
         let trace = self.trace.conv_norm(layer, residual.is_some());
         if layer.relu { y.unary(trace, "Relu", vec![]) } else { Ok(y) }
@@ -173,9 +121,10 @@ impl FeatureMap for Symbol {
         let x = self.reshape(trace.then("groups"), &[0, groups as i64, -1, 0])?;
         let ones = TensorProto::floats(&format!("ones.{groups}"), &[groups], &vec![1.; groups]);
         let zeros = TensorProto::floats(&format!("zeros.{groups}"), &[groups], &vec![0.; groups]);
-        let inputs = [&*x.trace.name, &self.constant(ones)?, &self.constant(zeros)?];
+        let (ones, zeros) = (self.constant(ones)?, self.constant(zeros)?);
         let epsilon = vec![("epsilon", layer.eps as f32).into()];
-        let x = x.node(trace.then("normed"), "InstanceNormalization", &inputs, epsilon)?;
+        let normed = trace.then("normed");
+        let x = x.node(normed, "InstanceNormalization", &[&ones, &zeros], epsilon)?;
         let x = x.reshape(trace.then("channels"), &[0, channels as i64, -1, 0])?;
         let (weight, bias) = (values(&layer.weight.tensor())?, values(&layer.bias.tensor())?);
         let x = x.per_channel(trace.then("scaled"), "Mul", &layer.weight.name, &weight)?;
@@ -188,8 +137,8 @@ impl FeatureMap for Symbol {
 
     fn concat(maps: &[Self]) -> Result<Self> {
         let Some(first) = maps.first() else { bail!("nothing to concatenate") };
-        let names: Vec<&str> = maps.iter().map(|map| &*map.trace.name).collect();
-        first.node(first.trace.concat(), "Concat", &names, vec![("axis", 1i64).into()])
+        let others: Vec<&Value> = maps[1..].iter().map(|map| &map.value).collect();
+        first.node(first.trace.concat(), "Concat", &others, vec![("axis", 1i64).into()])
     }
 
     fn max_pool(&self) -> Result<Self> {
@@ -207,12 +156,13 @@ impl FeatureMap for Symbol {
         }
         let scales = [1., 1., factor as f32, factor as f32];
         let scales = TensorProto::floats(&format!("scales.x{factor}"), &[4], &scales);
-        let inputs = [&*self.trace.name, "", &self.constant(scales)?];
+        let scales = self.constant(scales)?;
         let attributes = vec![
             ("coordinate_transformation_mode", "half_pixel").into(),
             ("mode", "linear").into(),
         ];
-        self.node(self.trace.upsample(factor), "Resize", &inputs, attributes)
+        let none = self.value.builder().value(String::new());
+        self.node(self.trace.upsample(factor), "Resize", &[&none, &scales], attributes)
     }
 
     fn crop_like(&self, other: &Self) -> Result<Self> {
@@ -220,11 +170,13 @@ impl FeatureMap for Symbol {
         if trace.name == self.trace.name {
             return Ok(self.clone());
         }
-        let size = other.unary(other.trace.then("size"), "Shape", vec![("start", 2i64).into()])?;
-        let starts = self.constant(TensorProto::ints("crop.starts", &[0, 0]))?;
-        let axes = self.constant(TensorProto::ints("crop.axes", &[2, 3]))?;
-        let inputs = [&*self.trace.name, &starts, &size.trace.name, &axes];
-        self.node(trace, "Slice", &inputs, vec![])
+        let builder = self.value.builder();
+        let [two, four, axis] = [2, 4, 0].map(|number| builder.ints(&[number]));
+        let shape = other.unary(other.trace.then("shape"), "Shape", vec![])?;
+        let (two, four, axis) = (two?, four?, axis?);
+        let size = shape.node(other.trace.then("size"), "Slice", &[&two, &four, &axis], vec![])?;
+        let (starts, axes) = (builder.ints(&[0, 0])?, builder.ints(&[2, 3])?);
+        self.node(trace, "Slice", &[&starts, &size.value, &axes], vec![])
     }
 
     fn detach(&self) -> Self {
