@@ -13,6 +13,7 @@ struct Graph {
     nodes: Vec<NodeProto>,
     inputs: Vec<ValueInfoProto>,
     outputs: Vec<ValueInfoProto>,
+    between: BTreeMap<String, ValueInfoProto>,
 }
 
 /// The graph as seen from one part of it, whose name all that is added here begins with.
@@ -127,6 +128,11 @@ impl Builder {
         Self { scope: String::new(), ..self.clone() }
     }
 
+    /// States type and shape of a value.
+    pub fn describe(&self, info: ValueInfoProto) {
+        self.graph.borrow_mut().between.insert(info.name.clone(), info);
+    }
+
     /// Makes `value` an output called `name`; its node keeps its own name.
     pub fn output(&self, value: &Value, info: ValueInfoProto) {
         let mut graph = self.graph.borrow_mut();
@@ -137,6 +143,7 @@ impl Builder {
                 }
             }
         }
+        graph.between.remove(&value.name);
         graph.outputs.push(info);
     }
 
@@ -156,7 +163,7 @@ impl Builder {
 
     /// Nodes that lead to an output; the names of all that is used are left in `needed`.
     fn close(&self, name: &str, needed: &mut HashSet<String>) -> GraphProto {
-        let Graph { mut nodes, inputs, outputs } = self.graph.take();
+        let Graph { mut nodes, inputs, outputs, between } = self.graph.take();
         needed.extend(outputs.iter().map(|value| value.name.clone()));
         let mut node = Vec::new();
         while let Some(last) = nodes.pop() {
@@ -167,7 +174,15 @@ impl Builder {
             }
         }
         node.reverse();
-        GraphProto { node, name: name.into(), input: inputs, output: outputs, ..Default::default() }
+        let value_info = between.into_values().filter(|info| needed.contains(&info.name));
+        GraphProto {
+            node,
+            name: name.into(),
+            initializer: Vec::new(),
+            input: inputs,
+            output: outputs,
+            value_info: value_info.collect(),
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`form`] | operator set, sizes, precision, input |
+//! | [`external`] | weights in a file beside the model |
 //! | [`info`] | what a model says about itself, sealed by a hash |
 //! | [`locate`], [`onnxruntime`] | the shared library found and loaded; sessions |
 //! | [`label_model`] | the graph from photo to mask, run |
@@ -11,6 +13,8 @@
 //! | `probe`, `verify` | Candle and ONNX Runtime compared; the first diverging node |
 //! | `checkpoint`, `network`, `settings`, `cli` | the program `irn-export` |
 
+pub mod external;
+pub mod form;
 pub mod info;
 pub mod label_model;
 pub mod locate;
@@ -24,6 +28,8 @@ pub mod cli;
 #[cfg(feature = "graph")]
 pub mod export;
 #[cfg(feature = "graph")]
+mod folding;
+#[cfg(feature = "graph")]
 pub mod graph;
 #[cfg(feature = "graph")]
 pub mod labels;
@@ -35,7 +41,6 @@ pub mod probe;
 pub mod settings;
 #[cfg(feature = "graph")]
 pub mod symbol;
-#[cfg(feature = "graph")]
 pub mod trace;
 #[cfg(feature = "graph")]
 pub mod verify;

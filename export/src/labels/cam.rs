@@ -1,6 +1,6 @@
 //! The CAMs of the present classes at a quarter of the photo's size: upstream's `make_cam`.
 
-use candle_core::Result;
+use anyhow::{Context, Result};
 use irn_models::CamNet;
 
 use super::Part;
@@ -13,7 +13,7 @@ use crate::symbol::Symbol;
 pub fn present(graph: &Builder, classes: &Value) -> Result<Value> {
     let classes = classes.within(&graph.within("classes"));
     let numbers = classes.op("numbers", "NonZero", &[], vec![])?;
-    numbers.op("present", "Squeeze", &[&graph.ints(&[0])?], vec![])
+    Ok(numbers.op("present", "Squeeze", &[&graph.ints(&[0])?], vec![])?)
 }
 
 /// The merged maps, f32 `(1, present, h, w)`, each divided by its maximum.
@@ -34,10 +34,10 @@ pub fn maps(
             None => map.within(&part),
         });
     }
-    let Some(sum) = sum else { candle_core::bail!("no scales") };
+    let sum = sum.context("no scales")?;
     let highest = sum.op("highest", "ReduceMax", &[&graph.ints(&[2, 3])?], vec![])?;
     let divisor = highest.op("divisor", "Add", &[&graph.scalar(1e-5)?], vec![])?;
-    sum.op("maps", "Div", &[&divisor], vec![])
+    Ok(sum.op("maps", "Div", &[&divisor], vec![])?)
 }
 
 /// Both halves of the pair added, at a quarter of the photo's size.
@@ -52,9 +52,9 @@ fn at_scale(
     let tools = Tools::new(here);
     let pixels = resized(here, photo, scale)?;
     let pair = Tools::new(weights).normalised_pair(&pixels, cam.info)?;
-    let scores = cam.net.forward(&Symbol::photo(pair, weights))?;
+    let scores = cam.net.forward(&Symbol::photo(pair, weights, &cam.info.form)?)?;
     let axis = vec![("axis", 1i64).into()];
-    let scores = scores.value().op("present", "Gather", &[present], axis)?;
+    let scores = scores.value()?.op("present", "Gather", &[present], axis)?;
     let (first, second) = tools.unpair(&scores.op("activation", "Relu", &[], vec![])?)?;
     let map = first.op("map", "Add", &[&second], vec![])?;
     tools.resize(&map, "quarter", &photo.quarter)
@@ -84,5 +84,5 @@ fn resized(here: &Builder, photo: &Photo, scale: f64) -> Result<Value> {
         ("exclude_outside", 1i64).into(),
         ("mode", "cubic").into(),
     ];
-    pixels.op("pixels", "Resize", &[&none, &none, &sizes], cubic)
+    Ok(pixels.op("pixels", "Resize", &[&none, &none, &sizes], cubic)?)
 }

@@ -18,11 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use self::tools::Tools;
 use crate::export::encode;
+use crate::form::{Form, Input};
 use crate::graph::Builder;
 use crate::info::{ModelInfo, NetworkKind};
 use crate::onnx::{FLOAT, UINT8, ValueInfoProto};
 
-/// The first opset with an antialiased `Resize`.
+/// The first operator set with an antialiased `Resize`, and the one written unless a later is asked for.
 pub const OPSET: i64 = 18;
 
 /// How the masks are made; the defaults are those of `irn-infer`.
@@ -88,6 +89,9 @@ pub fn export_labels(
     settings: &LabelSettings,
 ) -> Result<Vec<u8>> {
     settings.validate()?;
+    let form = Form { opset: cam.info.form.opset.max(OPSET), ..cam.info.form.clone() };
+    form.validate()?;
+    ensure!(form.size.is_none(), "the graph from photo to mask is for photos of any size");
     ensure!(cam.info.network == NetworkKind::Cam, "the first network is {}", cam.info.network);
     ensure!(irn.info.network == NetworkKind::Irn, "the second network is {}", irn.info.network);
     let graph = Builder::default();
@@ -114,7 +118,8 @@ pub fn export_labels(
         network: NetworkKind::Labels,
         settings: serde_json::to_value(settings)?,
         stride: 1,
+        form: Form { input: Input::Rgb8, ..form },
         ..cam.info.clone()
     };
-    encode(graph.finish("labels"), OPSET, &info, &params)
+    encode(graph.finish("labels"), &info, &params)
 }

@@ -1,6 +1,6 @@
 //! The class boundary map of the photo: IRNet on the padded pair, as in `irn-infer`.
 
-use candle_core::Result;
+use anyhow::Result;
 use irn_models::IrNet;
 
 use super::Part;
@@ -18,11 +18,12 @@ pub fn edge(graph: &Builder, photo: &Photo, irn: &Part<IrNet>, least: usize) -> 
     let pair = tools.normalised_pair(&photo.pixels.within(&part), irn.info)?;
     let pads = pads(&part, photo, least)?;
     let padded = pair.op("padded", "Pad", &[&pads], vec![("mode", "constant").into()])?;
-    let relations = irn.net.forward_eval(&Symbol::photo(padded, &part))?;
-    let edge = tools.crop(relations.edge.value(), "cropped", &photo.quarter)?;
+    let relations = irn.net.forward_eval(&Symbol::photo(padded, &part, &irn.info.form)?)?;
+    let edge = tools.crop(&relations.edge.value()?, "cropped", &photo.quarter)?;
     let (first, second) = tools.unpair(&edge)?;
     let sum = first.op("sum", "Add", &[&second], vec![])?;
-    sum.op("half", "Mul", &[&part.scalar(0.5)?], vec![])?.op("edge", "Sigmoid", &[], vec![])
+    let mean = sum.op("half", "Mul", &[&part.scalar(0.5)?], vec![])?;
+    Ok(mean.op("edge", "Sigmoid", &[], vec![])?)
 }
 
 /// Rows below and columns to the right, as `Pad` takes them.
@@ -35,5 +36,5 @@ fn pads(part: &Builder, photo: &Photo, least: usize) -> Result<Value> {
     let target = rounded.op("size.target", "Max", &[&part.ints(&[least as i64])?], vec![])?;
     let missing = target.op("size.missing", "Sub", &[&size], vec![])?;
     let zeros = part.ints(&[0; 6])?;
-    zeros.within(part).op("pads", "Concat", &[&missing], vec![("axis", 0i64).into()])
+    Ok(zeros.within(part).op("pads", "Concat", &[&missing], vec![("axis", 0i64).into()])?)
 }

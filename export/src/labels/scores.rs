@@ -1,6 +1,6 @@
 //! Walked maps at the photo's size, and the label of every pixel: `irn::label::semantic`.
 
-use candle_core::Result;
+use anyhow::Result;
 
 use super::tools::{Photo, Tools, bilinear};
 use crate::graph::{Builder, Value};
@@ -43,5 +43,5 @@ fn highest(part: &Builder, scores: &Value) -> Result<Value> {
     let flat = scores.op("flat", "Reshape", &[&part.ints(&[-1])?], vec![])?;
     let least = part.constant(TensorProto::floats("least", &[1], &[1e-30]))?;
     let flat = flat.op("flat.and.least", "Concat", &[&least], vec![("axis", 0i64).into()])?;
-    flat.op("highest", "ReduceMax", &[], vec![("keepdims", 0i64).into()])
+    Ok(flat.op("highest", "ReduceMax", &[], vec![("keepdims", 0i64).into()])?)
 }

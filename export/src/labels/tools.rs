@@ -1,10 +1,11 @@
 //! Photos and sizes as values of the graph.
 
-use candle_core::Result;
+use anyhow::Result;
 
+use crate::export::normalised;
 use crate::graph::{Builder, Value};
 use crate::info::ModelInfo;
-use crate::onnx::{AttributeProto, FLOAT, TensorProto};
+use crate::onnx::AttributeProto;
 
 /// A photo as the graph works on it.
 pub struct Photo {
@@ -49,20 +50,20 @@ impl<'a> Tools<'a> {
         axis: i64,
     ) -> Result<Value> {
         let [begin, end, axis] = [begin, end, axis].map(|value| self.graph.ints(&[value]));
-        x.op(name, "Slice", &[&begin?, &end?, &axis?], vec![])
+        Ok(x.op(name, "Slice", &[&begin?, &end?, &axis?], vec![])?)
     }
 
     /// The mirror image: the last of four axes reversed.
     pub fn mirror(&self, x: &Value, name: &str) -> Result<Value> {
         let [begin, end, axis, step] =
             [-1, i64::MIN + 1, 3, -1].map(|value| self.graph.ints(&[value]));
-        x.op(name, "Slice", &[&begin?, &end?, &axis?, &step?], vec![])
+        Ok(x.op(name, "Slice", &[&begin?, &end?, &axis?, &step?], vec![])?)
     }
 
     /// The rows and columns of `x` up to `size`, i64 `(2,)`.
     pub fn crop(&self, x: &Value, name: &str, size: &Value) -> Result<Value> {
         let (starts, axes) = (self.graph.ints(&[0, 0])?, self.graph.ints(&[2, 3])?);
-        x.op(name, "Slice", &[&starts, size, &axes], vec![])
+        Ok(x.op(name, "Slice", &[&starts, size, &axes], vec![])?)
     }
 
     /// Bilinear resizing of `(1, channels, h, w)` to `size`, i64 `(2,)`.
@@ -72,20 +73,14 @@ impl<'a> Tools<'a> {
         let axis = vec![("axis", 0i64).into()];
         let sizes = channels.op(&format!("{name}.sizes"), "Concat", &[size], axis)?;
         let none = self.graph.value(String::new());
-        x.op(name, "Resize", &[&none, &none, &sizes], bilinear())
+        Ok(x.op(name, "Resize", &[&none, &none, &sizes], bilinear())?)
     }
 
     /// Photo and mirror image as the network wants them, f32 `(2, 3, h, w)`.
     pub fn normalised_pair(&self, pixels: &Value, info: &ModelInfo) -> Result<Value> {
-        let x = pixels.op("float", "Cast", &[], vec![("to", i64::from(FLOAT)).into()])?;
-        let gain = info.std.map(|std| (1.0 / (255.0 * std)) as f32);
-        let gain = self.graph.constant(TensorProto::floats("gain", &[3, 1, 1], &gain))?;
-        let shift: Vec<f32> =
-            info.mean.iter().zip(info.std).map(|(mean, std)| (-mean / std) as f32).collect();
-        let shift = self.graph.constant(TensorProto::floats("shift", &[3, 1, 1], &shift))?;
-        let x = x.op("scaled", "Mul", &[&gain], vec![])?.op("normal", "Add", &[&shift], vec![])?;
+        let x = normalised(self.graph, pixels, "photo", info)?;
         let mirror = self.mirror(&x, "mirror")?;
-        x.op("pair", "Concat", &[&mirror], vec![("axis", 0i64).into()])
+        Ok(x.op("pair", "Concat", &[&mirror], vec![("axis", 0i64).into()])?)
     }
 
     /// The first of a pair of maps, and the second mirrored back, both `(1, channels, h, w)`.

@@ -4,7 +4,7 @@
 //! With `S = D^-1/2 A D^-1/2`, `x T^n = (x D^1/2) S^n D^-1/2` and `S^n = sum c_k T_k(S)`. `n` is even,
 //! so the sum has even terms only: the loop's body makes two steps of the recurrence and adds one term.
 
-use candle_core::Result;
+use anyhow::Result;
 use irn_models::chebyshev::coefficients;
 use irn_models::pairs::{Direction, directions};
 
@@ -36,7 +36,7 @@ pub fn walk(part: &Builder, maps: &Value, edge: &Value, settings: &LabelSettings
     let diagonal = inverse.op("matrix.diagonal", "Mul", &[&inverse], vec![])?;
     let state = maps.op("weighted", "Mul", &[&root], vec![])?;
     let power = power(part, &state, &matrix, &diagonal, settings)?;
-    power.op("walked", "Mul", &[&inverse], vec![])
+    Ok(power.op("walked", "Mul", &[&inverse], vec![])?)
 }
 
 /// Displacement and affinity, `(1, 1, h, w)`, of every pixel with the pixel there, 0 where that lies
@@ -181,14 +181,14 @@ fn product(
         terms.push(neighbour.op(&name("term"), "Mul", &[entry], vec![])?);
     }
     let terms: Vec<&Value> = terms.iter().collect();
-    own.op(&format!("{name}.product"), "Sum", &terms, vec![])
+    Ok(own.op(&format!("{name}.product"), "Sum", &terms, vec![])?)
 }
 
 /// A rim of `width` cells of `value` around the last two axes.
 fn pad(part: &Builder, x: &Value, name: &str, width: i64, value: f32) -> Result<Value> {
     let pads = part.ints(&[0, 0, width, width, 0, 0, width, width])?;
     let value = part.scalar(value)?;
-    x.op(name, "Pad", &[&pads, &value], vec![("mode", "constant").into()])
+    Ok(x.op(name, "Pad", &[&pads, &value], vec![("mode", "constant").into()])?)
 }
 
 /// The map of what lies `there` of each cell; made once.
@@ -209,7 +209,7 @@ fn slice(
     let end = |by: i64| if by == rim { i64::MAX } else { by - rim };
     let starts = part.ints(&[rim + dy, rim + dx])?;
     let (ends, axes) = (part.ints(&[end(dy), end(dx)])?, part.ints(&[2, 3])?);
-    padded.op(name, "Slice", &[&starts, &ends, &axes], vec![])
+    Ok(padded.op(name, "Slice", &[&starts, &ends, &axes], vec![])?)
 }
 
 /// A displacement as part of a name: `2down3left`.

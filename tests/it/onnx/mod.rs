@@ -1,6 +1,7 @@
 //! The networks through ONNX: golden vectors, random networks against Candle, hostile files.
 
 mod exporter;
+mod forms;
 pub mod golden;
 mod hostile;
 mod labels;
