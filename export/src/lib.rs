@@ -10,6 +10,7 @@
 //! | [`onnx`] | the messages of the file format |
 //! | `graph`, `symbol`, `export` | a forward pass written down as a graph (feature `graph`, as all below) |
 //! | `labels` | one graph from photo to mask |
+//! | `quantize` | 8-bit models |
 //! | `probe`, `verify` | Candle and ONNX Runtime compared; the first diverging node |
 //! | `checkpoint`, `network`, `settings`, `cli` | the program `irn-export` |
 
@@ -37,6 +38,8 @@ pub mod labels;
 pub mod network;
 #[cfg(feature = "graph")]
 pub mod probe;
+#[cfg(feature = "graph")]
+pub mod quantize;
 #[cfg(feature = "graph")]
 pub mod settings;
 #[cfg(feature = "graph")]

@@ -12,6 +12,8 @@ pub const FLOAT: i32 = 1;
 pub const UINT8: i32 = 2;
 /// `TensorProto.DataType.INT8`.
 pub const INT8: i32 = 3;
+/// `TensorProto.DataType.INT32`.
+pub const INT32: i32 = 6;
 /// `TensorProto.DataType.FLOAT16`.
 pub const FLOAT16: i32 = 10;
 /// `TensorProto.DataType.BOOL`.

@@ -3,6 +3,7 @@
 use irn_export::external::split;
 use irn_export::form::{Form, Input, Precision};
 use irn_export::onnx::ModelProto;
+use irn_export::quantize::quantize;
 use irn_export::verify::{Plan, verify};
 use irn_export::{NetworkKind, Session, SessionOptions};
 use irn_models::resnet::BACKBONES;
@@ -82,6 +83,35 @@ fn weights_in_a_file_of_their_own_are_checked() {
     assert_eq!(whole.unwrap(), apart);
     fs_err::write(&data, &weights[1..]).unwrap();
     assert!(message(&data).0.contains("other weights"));
+}
+
+#[test]
+fn bytes_are_a_quarter_as_large_and_close() {
+    let photo = |seed: u64| {
+        let state = irn_models::weights::splitmix::state(seed, "photo");
+        let value = |i| (irn_models::weights::splitmix::uniform(state, i as u64) * 4. - 2.) as f32;
+        Ok(ndarray::Array4::from_shape_fn((1, 3, 64, 64), |(_, c, y, x)| {
+            value((c * 64 + y) * 64 + x)
+        }))
+    };
+    for kind in KINDS {
+        let (network, info) = random(kind, BACKBONES[2], 4).unwrap();
+        let whole = network.export(&info).unwrap();
+        let (info, _) = irn_export::ModelInfo::read(&whole.clone().into()).unwrap();
+        let bytes = quantize(&whole, &info, (1..5).map(photo), 1).unwrap();
+        assert_eq!(bytes, quantize(&whole, &info, (1..5).map(photo), 1).unwrap());
+        let options = SessionOptions::default();
+        let run = |bytes: Vec<u8>| {
+            let mut session = Session::from_bytes(bytes.into(), kind, &options).unwrap().0;
+            session.run(photo(9).unwrap().view()).unwrap()
+        };
+        for (expected, found) in run(whole.clone()).iter().zip(run(bytes)) {
+            let norm = |values: &ndarray::ArrayD<f32>| values.mapv(|v| v * v).sum().sqrt();
+            let error = norm(&(expected - &found)) / norm(expected);
+            assert!(error < 0.15, "{kind}: {error}");
+        }
+        assert!(quantize(&whole, &info, [], 1).is_err());
+    }
 }
 
 #[test]
