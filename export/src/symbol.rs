@@ -75,11 +75,16 @@ impl Symbol {
 
     /// A map of `channels`, whose shape the graph is to state.
     fn described(mut self, channels: usize) -> Self {
-        let form = &self.network.form;
+        let (form, builder) = (&self.network.form, self.value.builder());
         let mut shape: Vec<Dim> = vec![form.batch(), channels.into()];
         shape.extend(form.sides(self.trace.extent));
+        // Passes of one network at several sizes have sizes of their own.
+        let shape = shape.into_iter().map(|dim| match dim {
+            Dim::Param(name) => Dim::Param(builder.scoped(&name)),
+            dim => dim,
+        });
         let kind = if self.halved() { FLOAT16 } else { FLOAT };
-        self.value.builder().describe(ValueInfoProto::tensor(&self.value.name, kind, shape));
+        builder.describe(ValueInfoProto::tensor(&self.value.name, kind, shape.collect()));
         self.channels = channels;
         self
     }
