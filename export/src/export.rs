@@ -1,6 +1,6 @@
 //! A network as an ONNX file: the forward pass on a [`Symbol`], then names, shapes and description.
 //!
-//! Batch, height and width stay open. Equal networks and descriptions give equal bytes.
+//! Batch, height and width stay open unless the [`crate::form::Form`] fixes them. Equal networks and descriptions give equal bytes.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,14 @@ use irn_models::{CamNet, IrNet, Param};
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use crate::form::Input;
+use crate::graph::{Builder, Value};
 use crate::info::{ModelInfo, NetworkKind, hexadecimal};
-use crate::onnx::{Dim, GraphProto, IR_VERSION, ModelProto, OPSET, OperatorSetIdProto};
+use crate::onnx::{
+    FLOAT, GraphProto, ModelProto, OperatorSetIdProto, TensorProto, UINT8, ValueInfoProto,
+};
 use crate::symbol::Symbol;
+use crate::trace::Extent;
 
 /// Name of the only input: the normalised photo, f32 `(batch, 3, height, width)`.
 pub const INPUT: &str = "image";
@@ -29,15 +34,16 @@ pub fn export_cam(net: &CamNet, info: &ModelInfo) -> Result<Vec<u8>> {
         "{} class names for a network of {classes} classes",
         info.classes.len()
     );
-    let image = Symbol::input(INPUT);
-    let scores = net.forward(&image)?;
+    let graph = Builder::default();
+    let scores = net.forward(&image(&graph, info)?)?;
     debug_assert_eq!(scores.extent().divisor, info.stride);
     let logits = scores.spatial_mean()?;
-    scores.output("scores", map(classes, 16));
-    logits.output("logits", vec!["batch".into(), classes.into()]);
+    output(&graph, &scores, "scores", classes, info)?;
+    let pair = vec![info.form.batch(), classes.into()];
+    graph.output(&logits, ValueInfoProto::float("logits", pair));
     let mut params = Vec::new();
     net.visit(&mut |param| params.push(param));
-    encode(image.finish("cam", photo()), info, &params)
+    encode(graph.finish("cam"), info, &params)
 }
 
 /// IRNet. Outputs: `edge` `(batch, 1, h4, w4)`, the class boundary logit, and `displacement`
@@ -47,34 +53,79 @@ pub fn export_cam(net: &CamNet, info: &ModelInfo) -> Result<Vec<u8>> {
 /// A description of another network.
 pub fn export_irn(net: &IrNet, info: &ModelInfo) -> Result<Vec<u8>> {
     ensure!(info.network == NetworkKind::Irn, "an IRNet described as {}", info.network);
-    let image = Symbol::input(INPUT);
-    let relations = net.forward_eval(&image)?;
+    let graph = Builder::default();
+    let relations = net.forward_eval(&image(&graph, info)?)?;
     debug_assert_eq!(relations.edge.extent().divisor, info.stride);
-    relations.edge.output("edge", map(1, 4));
-    relations.displacement.output("displacement", map(2, 4));
+    output(&graph, &relations.edge, "edge", 1, info)?;
+    output(&graph, &relations.displacement, "displacement", 2, info)?;
     let mut params = Vec::new();
     net.visit(&mut |param| params.push(param));
-    encode(image.finish("irn", photo()), info, &params)
+    encode(graph.finish("irn"), info, &params)
 }
 
-fn photo() -> Vec<Dim> {
-    vec!["batch".into(), 3usize.into(), "height".into(), "width".into()]
+/// The input as the network takes it.
+fn image(graph: &Builder, info: &ModelInfo) -> Result<Symbol> {
+    let form = &info.form;
+    form.validate()?;
+    let [height, width] = form.sides(Extent::PHOTO);
+    let image = match form.input {
+        Input::Normalised => {
+            let shape = vec![form.batch(), 3usize.into(), height, width];
+            graph.input(ValueInfoProto::float(INPUT, shape))
+        }
+        Input::Rgb8 => {
+            let shape = vec![form.batch(), height, width, 3usize.into()];
+            let photo = graph.input(ValueInfoProto::tensor(INPUT, UINT8, shape));
+            let order: &[usize] = &[0, 3, 1, 2];
+            let planes =
+                photo.op("image.planes", "Transpose", &[], vec![("perm", order).into()])?;
+            normalised(graph, &planes, "image", info)?
+        }
+    };
+    Ok(Symbol::photo(image, graph, form)?)
 }
 
-fn map(channels: usize, stride: usize) -> Vec<Dim> {
-    let [h, w] = ["h", "w"].map(|axis| Dim::Param(format!("{axis}{stride}")));
-    vec!["batch".into(), channels.into(), h, w]
+/// Bytes as the network wants them; the constants belong to `weights`.
+pub(crate) fn normalised(
+    weights: &Builder,
+    pixels: &Value,
+    name: &str,
+    info: &ModelInfo,
+) -> Result<Value> {
+    let float = vec![("to", i64::from(FLOAT)).into()];
+    let x = pixels.op(&format!("{name}.float"), "Cast", &[], float)?;
+    let gain = info.std.map(|std| (1.0 / (255.0 * std)) as f32);
+    let gain = weights.constant(TensorProto::floats("gain", &[3, 1, 1], &gain))?;
+    let shift: Vec<f32> =
+        info.mean.iter().zip(info.std).map(|(mean, std)| (-mean / std) as f32).collect();
+    let shift = weights.constant(TensorProto::floats("shift", &[3, 1, 1], &shift))?;
+    let x = x.op(&format!("{name}.scaled"), "Mul", &[&gain], vec![])?;
+    Ok(x.op(&format!("{name}.normal"), "Add", &[&shift], vec![])?)
 }
 
-fn encode(graph: GraphProto, info: &ModelInfo, params: &[&Param]) -> Result<Vec<u8>> {
+fn output(
+    graph: &Builder,
+    map: &Symbol,
+    name: &str,
+    channels: usize,
+    info: &ModelInfo,
+) -> Result<()> {
+    let mut shape = vec![info.form.batch(), channels.into()];
+    shape.extend(info.form.sides(Extent { divisor: info.stride, factor: 1 }));
+    graph.output(&map.value()?, ValueInfoProto::float(name, shape));
+    Ok(())
+}
+
+/// The file of a graph.
+pub(crate) fn encode(graph: GraphProto, info: &ModelInfo, params: &[&Param]) -> Result<Vec<u8>> {
     let info = ModelInfo { weights_sha256: weights_sha256(params)?, ..info.clone() };
     let metadata_props = info.entries(&graph.encode_to_vec())?;
     let model = ModelProto {
-        ir_version: IR_VERSION,
+        ir_version: info.form.ir_version(),
         producer_name: "irn-export".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         graph: Some(graph),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: info.form.opset }],
         metadata_props,
     };
     Ok(model.encode_to_vec())

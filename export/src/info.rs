@@ -12,6 +12,8 @@ use prost::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::external::External;
+use crate::form::Form;
 use crate::onnx::{ModelEnvelope, StringStringEntryProto};
 
 /// Version of these entries.
@@ -27,6 +29,8 @@ pub enum NetworkKind {
     Cam,
     /// Class boundaries and displacements.
     Irn,
+    /// Both, and all that leads from a photo to its semantic mask.
+    Labels,
 }
 
 impl NetworkKind {
@@ -35,6 +39,7 @@ impl NetworkKind {
         match self {
             Self::Cam => ["scores", "logits"],
             Self::Irn => ["edge", "displacement"],
+            Self::Labels => ["scores", "label"],
         }
     }
 }
@@ -44,6 +49,7 @@ impl std::fmt::Display for NetworkKind {
         f.write_str(match self {
             Self::Cam => "cam",
             Self::Irn => "irn",
+            Self::Labels => "labels",
         })
     }
 }
@@ -69,6 +75,12 @@ pub struct ModelInfo {
     pub version: u32,
     /// SHA-256 of names, shapes and values of all parameters; filled in by the exporter.
     pub weights_sha256: String,
+    /// Operator set, sizes, precision and input of the graph.
+    #[serde(default)]
+    pub form: Form,
+    /// The file beside the model that holds its weights, if they are not in the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<External>,
     /// The resolved settings it was trained with; null where unknown.
     pub settings: serde_json::Value,
 }
@@ -86,6 +98,8 @@ impl ModelInfo {
             stride: if network == NetworkKind::Cam { 16 } else { 4 },
             version: VERSION,
             weights_sha256: String::new(),
+            form: Form::default(),
+            external: None,
             settings: serde_json::Value::Null,
         }
     }

@@ -2,14 +2,22 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`form`] | operator set, sizes, precision, input |
+//! | [`external`] | weights in a file beside the model |
 //! | [`info`] | what a model says about itself, sealed by a hash |
 //! | [`locate`], [`onnxruntime`] | the shared library found and loaded; sessions |
+//! | [`label_model`] | the graph from photo to mask, run |
 //! | [`onnx`] | the messages of the file format |
-//! | `symbol`, `export` | a forward pass written down as a graph (feature `graph`, as all below) |
+//! | `graph`, `symbol`, `export` | a forward pass written down as a graph (feature `graph`, as all below) |
+//! | `labels` | one graph from photo to mask |
+//! | `quantize` | 8-bit models |
 //! | `probe`, `verify` | Candle and ONNX Runtime compared; the first diverging node |
 //! | `checkpoint`, `network`, `settings`, `cli` | the program `irn-export` |
 
+pub mod external;
+pub mod form;
 pub mod info;
+pub mod label_model;
 pub mod locate;
 pub mod onnx;
 pub mod onnxruntime;
@@ -21,14 +29,21 @@ pub mod cli;
 #[cfg(feature = "graph")]
 pub mod export;
 #[cfg(feature = "graph")]
+mod folding;
+#[cfg(feature = "graph")]
+pub mod graph;
+#[cfg(feature = "graph")]
+pub mod labels;
+#[cfg(feature = "graph")]
 pub mod network;
 #[cfg(feature = "graph")]
 pub mod probe;
 #[cfg(feature = "graph")]
+pub mod quantize;
+#[cfg(feature = "graph")]
 pub mod settings;
 #[cfg(feature = "graph")]
 pub mod symbol;
-#[cfg(feature = "graph")]
 pub mod trace;
 #[cfg(feature = "graph")]
 pub mod verify;
@@ -40,5 +55,6 @@ pub use self::{
 };
 pub use self::{
     info::{ModelInfo, NetworkKind},
+    label_model::LabelModel,
     onnxruntime::{Session, SessionOptions},
 };

@@ -53,6 +53,7 @@ impl Network {
                 Self::Cam(CamNet::new(&mut weights, backbone, info.width, info.classes.len())?)
             }
             NetworkKind::Irn => Self::Irn(IrNet::new(&mut weights, backbone, info.width)?),
+            NetworkKind::Labels => bail!("a graph of two networks has no checkpoint of its own"),
         };
         if let [first, ..] = &weights.missing[..] {
             bail!("{} parameters are missing, {first} among them", weights.missing.len());

@@ -4,19 +4,27 @@
 use prost::bytes::Bytes;
 use prost::{Message, Oneof};
 
-/// IR version written: what runtimes of opset 17 expect.
-pub const IR_VERSION: i64 = 8;
-/// Version of the operator set written.
+/// Version of the operator set written unless another is asked for.
 pub const OPSET: i64 = 17;
 /// `TensorProto.DataType.FLOAT`.
 pub const FLOAT: i32 = 1;
+/// `TensorProto.DataType.UINT8`.
+pub const UINT8: i32 = 2;
+/// `TensorProto.DataType.INT8`.
+pub const INT8: i32 = 3;
+/// `TensorProto.DataType.INT32`.
+pub const INT32: i32 = 6;
+/// `TensorProto.DataType.FLOAT16`.
+pub const FLOAT16: i32 = 10;
+/// `TensorProto.DataType.BOOL`.
+pub const BOOL: i32 = 9;
 /// `TensorProto.DataType.INT64`.
 pub const INT64: i32 = 7;
 
 /// A whole file.
 #[derive(Clone, PartialEq, Message)]
 pub struct ModelProto {
-    /// [`IR_VERSION`].
+    /// Version of the file format.
     #[prost(int64, tag = "1")]
     pub ir_version: i64,
     /// The program that wrote the file.
@@ -90,6 +98,9 @@ pub struct GraphProto {
     /// What is read.
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfoProto>,
+    /// Types and shapes of what lies between.
+    #[prost(message, repeated, tag = "13")]
+    pub value_info: Vec<ValueInfoProto>,
 }
 
 /// One operation.
@@ -127,6 +138,9 @@ pub struct AttributeProto {
     /// Type 3.
     #[prost(bytes = "vec", optional, tag = "4")]
     pub s: Option<Vec<u8>>,
+    /// Type 5: the body of a loop.
+    #[prost(message, optional, boxed, tag = "6")]
+    pub g: Option<Box<GraphProto>>,
     /// Type 7; unpacked, as `onnx.proto` declares it.
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
@@ -150,6 +164,12 @@ pub struct TensorProto {
     /// Little-endian elements, row-major.
     #[prost(bytes = "vec", tag = "9")]
     pub raw_data: Vec<u8>,
+    /// `location`, `offset` and `length` of elements that lie in a file beside this one.
+    #[prost(message, repeated, tag = "13")]
+    pub external_data: Vec<StringStringEntryProto>,
+    /// 1 where they do.
+    #[prost(int32, tag = "14")]
+    pub data_location: i32,
 }
 
 /// Name, type and shape of a value.
@@ -221,11 +241,27 @@ impl From<usize> for Dim {
     }
 }
 
+impl NodeProto {
+    /// What the bodies of loops use, their own values among them.
+    pub fn captured(&self) -> impl Iterator<Item = String> {
+        let bodies = self.attribute.iter().filter_map(|attribute| attribute.g.as_ref());
+        let nodes = bodies.flat_map(|body| &body.node);
+        let outputs = self.attribute.iter().filter_map(|attribute| attribute.g.as_ref());
+        let outputs = outputs.flat_map(|body| body.output.iter().map(|value| value.name.clone()));
+        nodes.flat_map(|node| node.input.iter().cloned()).chain(outputs)
+    }
+}
+
 impl ValueInfoProto {
     /// An f32 tensor of the given shape.
     pub fn float(name: &str, shape: Vec<Dim>) -> Self {
+        Self::tensor(name, FLOAT, shape)
+    }
+
+    /// A tensor of the given element type and shape.
+    pub fn tensor(name: &str, elem_type: i32, shape: Vec<Dim>) -> Self {
         let dim = shape.into_iter().map(|dim| DimensionProto { value: Some(dim) }).collect();
-        let tensor = TensorTypeProto { elem_type: FLOAT, shape: Some(TensorShapeProto { dim }) };
+        let tensor = TensorTypeProto { elem_type, shape: Some(TensorShapeProto { dim }) };
         Self { name: name.into(), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
     }
 }
@@ -234,13 +270,31 @@ impl TensorProto {
     /// An f32 constant.
     pub fn floats(name: &str, dims: &[usize], values: &[f32]) -> Self {
         let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Self { dims: signed(dims), data_type: FLOAT, name: name.into(), raw_data }
+        Self { name: name.into(), ..Self::raw(FLOAT, dims, raw_data) }
+    }
+
+    /// A constant of any type, yet without a name.
+    pub fn raw(data_type: i32, dims: &[usize], raw_data: Vec<u8>) -> Self {
+        Self { dims: signed(dims), data_type, raw_data, ..Self::default() }
+    }
+
+    /// The numbers of an f32 constant.
+    pub fn to_floats(&self) -> Vec<f32> {
+        let (values, _) = self.raw_data.as_chunks::<4>();
+        values.iter().map(|&value| f32::from_le_bytes(value)).collect()
+    }
+
+    /// The same numbers in 16 bits, rounded to nearest even.
+    pub fn halved(self) -> Self {
+        let halves = self.to_floats().into_iter().map(half::f16::from_f32);
+        let raw_data = halves.flat_map(half::f16::to_le_bytes).collect();
+        Self { data_type: FLOAT16, raw_data, ..self }
     }
 
     /// An i64 vector, the form in which ONNX takes shapes.
     pub fn ints(name: &str, values: &[i64]) -> Self {
         let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Self { dims: vec![values.len() as i64], data_type: INT64, name: name.into(), raw_data }
+        Self { name: name.into(), ..Self::raw(INT64, &[values.len()], raw_data) }
     }
 }
 
@@ -263,6 +317,12 @@ impl From<(&str, f32)> for AttributeProto {
 impl From<(&str, &str)> for AttributeProto {
     fn from((name, s): (&str, &str)) -> Self {
         Self { name: name.into(), s: Some(s.into()), r#type: 3, ..Default::default() }
+    }
+}
+
+impl From<(&str, GraphProto)> for AttributeProto {
+    fn from((name, graph): (&str, GraphProto)) -> Self {
+        Self { name: name.into(), g: Some(Box::new(graph)), r#type: 5, ..Default::default() }
     }
 }
 

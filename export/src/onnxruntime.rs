@@ -9,9 +9,10 @@ use ndarray::{ArrayD, ArrayView4};
 use ort::environment::Environment;
 use ort::session::Session as OrtSession;
 use ort::session::builder::SessionBuilder;
-use ort::value::TensorRef;
+use ort::value::{PrimitiveTensorElementType, TensorRef};
 use prost::bytes::Bytes;
 
+use crate::form::{Form, Input};
 use crate::info::{ModelInfo, NetworkKind};
 use crate::locate;
 
@@ -40,6 +41,11 @@ impl Default for SessionOptions {
     }
 }
 
+/// f32 or u8: the numbers of photos.
+pub trait Pixel: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static {}
+impl Pixel for f32 {}
+impl Pixel for u8 {}
+
 /// A network ready to run. One session a worker: running needs `&mut`.
 pub struct Session {
     session: OrtSession,
@@ -60,8 +66,21 @@ impl Session {
     ) -> Result<(Self, ModelInfo, String)> {
         let bytes = fs_err::read(path)
             .hint("write a model with `irn-export onnx CHECKPOINT --out FILE`")?;
-        Self::from_bytes(bytes.into(), expected, options)
-            .with_context(|| format!("failed to open the model {}", path.display()))
+        let bytes = Bytes::from(bytes);
+        let open = || -> Result<_> {
+            let (info, fingerprint) = described(&bytes, expected)?;
+            usual(&info)?;
+            let mut builder = builder(options)?;
+            let session = match &info.external {
+                Some(external) => {
+                    external.check(path)?;
+                    builder.commit_from_file(path).map_err(plain)?
+                }
+                None => builder.commit_from_memory(&bytes).map_err(plain)?,
+            };
+            Ok((Self::with_outputs(session, names(expected))?, info, fingerprint))
+        };
+        open().with_context(|| format!("failed to open the model {}", path.display()))
     }
 
     /// The same from the bytes of a file.
@@ -73,13 +92,8 @@ impl Session {
         expected: NetworkKind,
         options: &SessionOptions,
     ) -> Result<(Self, ModelInfo, String)> {
-        let (info, fingerprint) = ModelInfo::read(&bytes)?;
-        if info.network != expected {
-            return Err(anyhow!("it holds the network `{}`, not `{expected}`", info.network))
-                .hint("the CAM model and the IRNet model may have been swapped");
-        }
-        let outputs = expected.outputs().map(String::from).to_vec();
-        Ok((Self::unchecked(&bytes, outputs, options)?, info, fingerprint))
+        let (info, fingerprint) = described(&bytes, expected)?;
+        Ok((Self::unchecked(&bytes, names(expected), options)?, info, fingerprint))
     }
 
     /// A session on any model with one input of four axes, for [`crate::verify`].
@@ -89,6 +103,10 @@ impl Session {
         options: &SessionOptions,
     ) -> Result<Self> {
         let session = builder(options)?.commit_from_memory(bytes).map_err(plain)?;
+        Self::with_outputs(session, outputs)
+    }
+
+    fn with_outputs(session: OrtSession, outputs: Vec<String>) -> Result<Self> {
         let input = match session.inputs() {
             [input] => input.name().to_string(),
             inputs => return Err(anyhow!("a model with {} inputs, not 1", inputs.len())),
@@ -100,12 +118,12 @@ impl Session {
         Ok(Self { session, input, outputs })
     }
 
-    /// Runs the network on normalised photos, `(batch, 3, height, width)`; the outputs in the order of
+    /// Runs the network on photos as its [`crate::form::Input`] says; the outputs in the order of
     /// [`NetworkKind::outputs`].
     ///
     /// # Errors
     /// Those of ONNX Runtime, an empty batch or photo among them.
-    pub fn run(&mut self, input: ArrayView4<'_, f32>) -> Result<Vec<ArrayD<f32>>> {
+    pub fn run<T: Pixel>(&mut self, input: ArrayView4<'_, T>) -> Result<Vec<ArrayD<f32>>> {
         ensure!(!input.is_empty(), "an empty batch of photos, shape {:?}", input.shape());
         let input = input.as_standard_layout();
         let tensor = TensorRef::from_array_view(input.view()).map_err(plain)?;
@@ -121,7 +139,32 @@ impl Session {
     }
 }
 
-fn builder(options: &SessionOptions) -> Result<SessionBuilder> {
+fn names(network: NetworkKind) -> Vec<String> {
+    network.outputs().map(String::from).to_vec()
+}
+
+/// The file's description, if it is one of the network `expected`.
+fn described(bytes: &Bytes, expected: NetworkKind) -> Result<(ModelInfo, String)> {
+    let (info, fingerprint) = ModelInfo::read(bytes)?;
+    if info.network != expected {
+        return Err(anyhow!("it holds the network `{}`, not `{expected}`", info.network))
+            .hint("the CAM model and the IRNet model may have been swapped");
+    }
+    Ok((info, fingerprint))
+}
+
+/// Refuses what is exported for other programs.
+fn usual(info: &ModelInfo) -> Result<()> {
+    let what = match &info.form {
+        Form { input: Input::Rgb8, .. } => "has its preprocessing embedded",
+        Form { size: Some(_), .. } => "takes photos of one size only",
+        _ => return Ok(()),
+    };
+    Err(anyhow!("the model {what}"))
+        .hint("export it for irn-infer without --embed-preprocessing and --size")
+}
+
+pub(crate) fn builder(options: &SessionOptions) -> Result<SessionBuilder> {
     let Device::Cpu = options.device;
     // Photos come in many sizes: a memory plan made for one shape is of no use for the next.
     let builder = OrtSession::builder(environment()?).map_err(plain)?;
@@ -155,6 +198,6 @@ fn environment() -> Result<&'static Environment> {
     }
 }
 
-fn plain<R>(error: ort::Error<R>) -> anyhow::Error {
+pub(crate) fn plain<R>(error: ort::Error<R>) -> anyhow::Error {
     anyhow!("ONNX Runtime: {error}")
 }

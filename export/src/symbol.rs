@@ -5,78 +5,105 @@
 //! Reshape, InstanceNormalization, Reshape, Mul, Add, and enlargement is half-pixel `Resize` by
 //! constant scales.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use candle_core::{Result, Tensor, bail};
-use irn_models::{BatchNorm, Conv, ConvNorm, FeatureMap, GroupNorm};
+use candle_core::{Result, bail};
+use irn_models::{Conv, ConvNorm, FeatureMap, GroupNorm};
 
-use crate::onnx::{AttributeProto, Dim, GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::folding::{fold, values};
+use crate::form::{Form, Precision};
+use crate::graph::{Builder, Value};
+use crate::onnx::{AttributeProto, Dim, FLOAT, FLOAT16, TensorProto, ValueInfoProto};
 use crate::trace::{Extent, Trace};
 
-/// The graph under construction.
-#[derive(Default)]
-struct Graph {
-    nodes: Vec<NodeProto>,
-    constants: BTreeMap<String, TensorProto>,
-    outputs: Vec<ValueInfoProto>,
-}
-
-/// A value of the graph.
+/// A feature map that is a value of the graph.
 #[derive(Clone)]
 pub struct Symbol {
-    graph: Rc<RefCell<Graph>>,
+    network: Rc<Network>,
+    value: Value,
     trace: Trace,
+    channels: usize,
+}
+
+/// What all values of a network share.
+struct Network {
+    /// Where the constants belong, which several passes of one network share.
+    weights: Builder,
+    form: Form,
 }
 
 impl Symbol {
-    /// The photo, the input of a new graph.
-    pub fn input(name: &str) -> Self {
-        Self { graph: Rc::default(), trace: Trace::input(name) }
+    /// The normalised photo on which a network runs. Nodes are named within the value's part of the
+    /// graph, weights within `weights`.
+    ///
+    /// # Errors
+    /// A name that another value has.
+    pub fn photo(value: Value, weights: &Builder, form: &Form) -> Result<Self> {
+        let network = Rc::new(Network { weights: weights.clone(), form: form.clone() });
+        let photo = Self { trace: Trace::input(&value.name), network, value, channels: 3 };
+        if photo.halved() { photo.cast("image.half", FLOAT16) } else { Ok(photo) }
     }
 
-    /// Appends a node named after the value it makes. A node that exists already is not repeated.
+    /// The value of the graph, f32.
+    ///
+    /// # Errors
+    /// A name that another value has.
+    pub fn value(&self) -> Result<Value> {
+        let name = self.trace.then("float").name;
+        Ok(if self.halved() { self.cast(&name, FLOAT)?.value } else { self.value.clone() })
+    }
+
+    fn halved(&self) -> bool {
+        self.network.form.precision == Precision::F16
+    }
+
+    fn cast(&self, name: &str, to: i32) -> Result<Self> {
+        let value = self.value.op(name, "Cast", &[], vec![("to", i64::from(to)).into()])?;
+        Ok(Self { value, ..self.clone() })
+    }
+
     fn node(
         &self,
         trace: Trace,
         op: &str,
-        inputs: &[&str],
-        attribute: Vec<AttributeProto>,
+        others: &[&Value],
+        attributes: Vec<AttributeProto>,
     ) -> Result<Self> {
-        let node = NodeProto {
-            input: inputs.iter().map(ToString::to_string).collect(),
-            output: vec![trace.name.clone()],
-            name: trace.name.clone(),
-            op_type: op.into(),
-            attribute,
-        };
-        let mut graph = self.graph.borrow_mut();
-        match graph.nodes.iter().find(|other| other.name == node.name) {
-            Some(other) if *other == node => {}
-            Some(_) => bail!("two different values of the graph are called {}", node.name),
-            None => graph.nodes.push(node),
-        }
-        drop(graph);
-        Ok(Self { graph: self.graph.clone(), trace })
+        let value = self.value.op(&trace.name, op, others, attributes)?;
+        Ok(Self { value, trace, ..self.clone() })
     }
 
-    fn constant(&self, tensor: TensorProto) -> Result<String> {
-        let name = tensor.name.clone();
-        let mut graph = self.graph.borrow_mut();
-        match graph.constants.get(&name) {
-            Some(other) if *other != tensor => bail!("two different constants are called {name}"),
-            Some(_) => {}
-            None => drop(graph.constants.insert(name.clone(), tensor)),
-        }
-        Ok(name)
+    /// A map of `channels`, whose shape the graph is to state.
+    fn described(mut self, channels: usize) -> Self {
+        let (form, builder) = (&self.network.form, self.value.builder());
+        let mut shape: Vec<Dim> = vec![form.batch(), channels.into()];
+        shape.extend(form.sides(self.trace.extent));
+        // Passes of one network at several sizes have sizes of their own.
+        let shape = shape.into_iter().map(|dim| match dim {
+            Dim::Param(name) => Dim::Param(builder.scoped(&name)),
+            dim => dim,
+        });
+        let kind = if self.halved() { FLOAT16 } else { FLOAT };
+        builder.describe(ValueInfoProto::tensor(&self.value.name, kind, shape.collect()));
+        self.channels = channels;
+        self
+    }
+
+    /// A weight, in the precision of the graph.
+    fn constant(&self, tensor: TensorProto) -> Result<Value> {
+        self.network.weights.constant(if self.halved() { tensor.halved() } else { tensor })
+    }
+
+    /// A number that is f32 in every precision.
+    fn exact(&self, tensor: TensorProto) -> Result<Value> {
+        self.network.weights.constant(tensor)
     }
 
     /// Convolution with weight and bias given as numbers; the node bears the layer's name.
     fn conv_with(&self, layer: &Conv, weight: &[f32], bias: Option<&[f32]>) -> Result<Self> {
         let dims = layer.weight.var().dims();
         let weight = TensorProto::floats(&format!("{}.weight", layer.name), dims, weight);
-        let mut inputs = vec![self.trace.name.clone(), self.constant(weight)?];
+        let mut inputs = vec![self.constant(weight)?];
         if let Some(bias) = bias {
             let bias = TensorProto::floats(&format!("{}.bias", layer.name), &[bias.len()], bias);
             inputs.push(self.constant(bias)?);
@@ -86,60 +113,48 @@ impl Symbol {
             ("pads", &[layer.padding; 4][..]).into(),
             ("strides", &[layer.stride; 2][..]).into(),
         ];
-        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-        self.node(self.trace.layer(&layer.name, layer.stride), "Conv", &inputs, attributes)
+        let inputs: Vec<&Value> = inputs.iter().collect();
+        let y =
+            self.node(self.trace.layer(&layer.name, layer.stride), "Conv", &inputs, attributes)?;
+        Ok(y.described(dims[0]))
     }
 
     fn unary(&self, trace: Trace, op: &str, attributes: Vec<AttributeProto>) -> Result<Self> {
-        self.node(trace, op, &[&self.trace.name], attributes)
+        self.node(trace, op, &[], attributes)
     }
 
     /// `self op constant`, a value for each channel.
     fn per_channel(&self, trace: Trace, op: &str, name: &str, values: &[f32]) -> Result<Self> {
-        let constant = self.constant(TensorProto::floats(name, &[values.len(), 1, 1], values))?;
-        self.node(trace, op, &[&self.trace.name, &constant], vec![])
+        let constant = self.exact(TensorProto::floats(name, &[values.len(), 1, 1], values))?;
+        self.node(trace, op, &[&constant], vec![])
     }
 
     fn reshape(&self, trace: Trace, shape: &[i64]) -> Result<Self> {
-        let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
-        let name = format!("shape.{}", sizes.join("."));
-        let shape = self.constant(TensorProto::ints(&name, shape))?;
-        self.node(trace, "Reshape", &[&self.trace.name, &shape], vec![])
+        let shape = self.value.builder().ints(shape)?;
+        self.node(trace, "Reshape", &[&shape], vec![])
     }
 
     /// The mean over height and width, `(batch, channels)`.
     ///
     /// # Errors
     /// A name that another value has.
-    pub fn spatial_mean(&self) -> Result<Self> {
-        let axes: &[usize] = &[2, 3];
-        let attributes = vec![("axes", axes).into(), ("keepdims", 0i64).into()];
-        self.unary(self.trace.then("mean"), "ReduceMean", attributes)
+    pub fn spatial_mean(&self) -> Result<Value> {
+        let value = self.value()?;
+        let mean = value.op(&self.trace.then("mean").name, "GlobalAveragePool", &[], vec![])?;
+        mean.op(&self.trace.then("flat").name, "Flatten", &[], vec![("axis", 1i64).into()])
     }
 
-    /// Makes this value an output called `name`; its node keeps its own name.
-    pub fn output(&self, name: &str, shape: Vec<Dim>) {
-        let mut graph = self.graph.borrow_mut();
-        for node in &mut graph.nodes {
-            for value in node.input.iter_mut().chain(&mut node.output) {
-                if *value == self.trace.name {
-                    *value = name.into();
-                }
-            }
+    /// Height and width, i64 `(2,)`: a constant where the sizes are fixed.
+    fn size(&self) -> Result<Value> {
+        let builder = self.value.builder();
+        if let Some([_, height, width]) = self.network.form.size {
+            let extent = self.trace.extent;
+            return builder.ints(&[extent.of(height) as i64, extent.of(width) as i64]);
         }
-        graph.outputs.push(ValueInfoProto::float(name, shape));
-    }
-
-    /// Ends the construction. `self` is the input the graph began with.
-    pub fn finish(self, name: &str, shape: Vec<Dim>) -> GraphProto {
-        let graph = self.graph.take();
-        GraphProto {
-            node: graph.nodes,
-            name: name.into(),
-            initializer: graph.constants.into_values().collect(),
-            input: vec![ValueInfoProto::float(&self.trace.name, shape)],
-            output: graph.outputs,
-        }
+        let [two, four, axis] = [2, 4, 0].map(|number| builder.ints(&[number]));
+        let shape = self.unary(self.trace.then("shape"), "Shape", vec![])?;
+        let size = self.trace.then("size").name;
+        shape.value.op(&size, "Slice", &[&two?, &four?, &axis?], vec![])
     }
 
     /// How the value's size follows from the photo's.
@@ -153,11 +168,12 @@ impl FeatureMap for Symbol {
         let (weight, bias) = fold(&layer.conv, &layer.norm)?;
         let mut y = self.conv_with(&layer.conv, &weight, Some(&bias))?;
         if let Some(residual) = residual {
-            let inputs = [&*y.trace.name, &*residual.trace.name];
-            y = y.node(y.trace.then("add"), "Add", &inputs, vec![])?;
+            let channels = y.channels;
+            y = y.node(y.trace.then("add"), "Add", &[&residual.value], vec![])?;
+            y = y.described(channels);
         }
         let trace = self.trace.conv_norm(layer, residual.is_some());
-        if layer.relu { y.unary(trace, "Relu", vec![]) } else { Ok(y) }
+        if layer.relu { Ok(y.unary(trace, "Relu", vec![])?.described(y.channels)) } else { Ok(y) }
     }
 
     fn conv(&self, layer: &Conv) -> Result<Self> {
@@ -170,26 +186,37 @@ impl FeatureMap for Symbol {
     fn group_norm(&self, layer: &GroupNorm) -> Result<Self> {
         let trace = self.trace.group_norm(layer);
         let (groups, channels) = (layer.groups, layer.weight.var().dim(0)?);
-        let x = self.reshape(trace.then("groups"), &[0, groups as i64, -1, 0])?;
+        let x = match self.halved() {
+            true => self.cast(&trace.then("float").name, FLOAT)?,
+            false => self.clone(),
+        };
+        let x = x.reshape(trace.then("groups"), &[0, groups as i64, -1, 0])?;
         let ones = TensorProto::floats(&format!("ones.{groups}"), &[groups], &vec![1.; groups]);
         let zeros = TensorProto::floats(&format!("zeros.{groups}"), &[groups], &vec![0.; groups]);
-        let inputs = [&*x.trace.name, &self.constant(ones)?, &self.constant(zeros)?];
+        let (ones, zeros) = (self.exact(ones)?, self.exact(zeros)?);
         let epsilon = vec![("epsilon", layer.eps as f32).into()];
-        let x = x.node(trace.then("normed"), "InstanceNormalization", &inputs, epsilon)?;
+        let normed = trace.then("normed");
+        let x = x.node(normed, "InstanceNormalization", &[&ones, &zeros], epsilon)?;
         let x = x.reshape(trace.then("channels"), &[0, channels as i64, -1, 0])?;
         let (weight, bias) = (values(&layer.weight.tensor())?, values(&layer.bias.tensor())?);
         let x = x.per_channel(trace.then("scaled"), "Mul", &layer.weight.name, &weight)?;
-        x.per_channel(trace, "Add", &layer.bias.name, &bias)
+        if self.halved() {
+            let x = x.per_channel(trace.then("shifted"), "Add", &layer.bias.name, &bias)?;
+            let half = x.cast(&trace.name, FLOAT16)?;
+            return Ok(Self { trace, ..half }.described(channels));
+        }
+        Ok(x.per_channel(trace, "Add", &layer.bias.name, &bias)?.described(channels))
     }
 
     fn relu(&self) -> Result<Self> {
-        self.unary(self.trace.then("relu"), "Relu", vec![])
+        Ok(self.unary(self.trace.then("relu"), "Relu", vec![])?.described(self.channels))
     }
 
     fn concat(maps: &[Self]) -> Result<Self> {
         let Some(first) = maps.first() else { bail!("nothing to concatenate") };
-        let names: Vec<&str> = maps.iter().map(|map| &*map.trace.name).collect();
-        first.node(first.trace.concat(), "Concat", &names, vec![("axis", 1i64).into()])
+        let others: Vec<&Value> = maps[1..].iter().map(|map| &map.value).collect();
+        let all = first.node(first.trace.concat(), "Concat", &others, vec![("axis", 1i64).into()]);
+        Ok(all?.described(maps.iter().map(|map| map.channels).sum()))
     }
 
     fn max_pool(&self) -> Result<Self> {
@@ -198,7 +225,7 @@ impl FeatureMap for Symbol {
             ("pads", &[1; 4][..]).into(),
             ("strides", &[2; 2][..]).into(),
         ];
-        self.unary(self.trace.max_pool(), "MaxPool", attributes)
+        Ok(self.unary(self.trace.max_pool(), "MaxPool", attributes)?.described(self.channels))
     }
 
     fn upsample(&self, factor: usize) -> Result<Self> {
@@ -207,12 +234,15 @@ impl FeatureMap for Symbol {
         }
         let scales = [1., 1., factor as f32, factor as f32];
         let scales = TensorProto::floats(&format!("scales.x{factor}"), &[4], &scales);
-        let inputs = [&*self.trace.name, "", &self.constant(scales)?];
+        let scales = self.exact(scales)?;
         let attributes = vec![
             ("coordinate_transformation_mode", "half_pixel").into(),
             ("mode", "linear").into(),
         ];
-        self.node(self.trace.upsample(factor), "Resize", &inputs, attributes)
+        let none = self.value.builder().value(String::new());
+        let large =
+            self.node(self.trace.upsample(factor), "Resize", &[&none, &scales], attributes)?;
+        Ok(large.described(self.channels))
     }
 
     fn crop_like(&self, other: &Self) -> Result<Self> {
@@ -220,38 +250,14 @@ impl FeatureMap for Symbol {
         if trace.name == self.trace.name {
             return Ok(self.clone());
         }
-        let size = other.unary(other.trace.then("size"), "Shape", vec![("start", 2i64).into()])?;
-        let starts = self.constant(TensorProto::ints("crop.starts", &[0, 0]))?;
-        let axes = self.constant(TensorProto::ints("crop.axes", &[2, 3]))?;
-        let inputs = [&*self.trace.name, &starts, &size.trace.name, &axes];
-        self.node(trace, "Slice", &inputs, vec![])
+        let builder = self.value.builder();
+        let (starts, axes) = (builder.ints(&[0, 0])?, builder.ints(&[2, 3])?);
+        let size = other.size()?;
+        let cut = self.node(trace, "Slice", &[&starts, &size, &axes], vec![])?;
+        Ok(cut.described(self.channels))
     }
 
     fn detach(&self) -> Self {
         self.clone()
     }
-}
-
-/// Weight and bias of the convolution that does both, computed in f64 and rounded once.
-fn fold(conv: &Conv, norm: &BatchNorm) -> Result<(Vec<f32>, Vec<f32>)> {
-    let weight = values(&conv.weight.tensor())?;
-    let [gain, shift, mean, variance] =
-        [&norm.weight, &norm.bias, &norm.running_mean, &norm.running_var]
-            .map(|p| values(&p.tensor()));
-    let (gain, shift, mean, variance) = (gain?, shift?, mean?, variance?);
-    let scale: Vec<f64> = gain
-        .iter()
-        .zip(&variance)
-        .map(|(&gain, &variance)| f64::from(gain) / (f64::from(variance) + norm.eps).sqrt())
-        .collect();
-    let each = weight.len() / scale.len();
-    let folded = weight.chunks_exact(each).zip(&scale);
-    let folded = folded.flat_map(|(row, s)| row.iter().map(move |&w| (f64::from(w) * s) as f32));
-    let bias = shift.iter().zip(&mean).zip(&scale);
-    let bias = bias.map(|((&shift, &mean), s)| (f64::from(shift) - f64::from(mean) * s) as f32);
-    Ok((folded.collect(), bias.collect()))
-}
-
-fn values(tensor: &Tensor) -> Result<Vec<f32>> {
-    tensor.flatten_all()?.to_vec1::<f32>()
 }

@@ -18,6 +18,11 @@ impl Extent {
     /// The photo's own size.
     pub const PHOTO: Self = Self { divisor: 1, factor: 1 };
 
+    /// The height or width for a photo's.
+    pub fn of(self, side: usize) -> usize {
+        self.factor * side.div_ceil(self.divisor)
+    }
+
     /// After a convolution or pooling with this stride, padded to keep every cell.
     pub fn stride(self, stride: usize) -> Self {
         debug_assert_eq!(self.factor, 1, "no network reduces what it enlarged");

@@ -12,6 +12,7 @@ use prost::bytes::Bytes;
 use serde::Serialize;
 
 use crate::export::INPUT;
+use crate::form::{Form, Input, Precision};
 use crate::info::{ModelInfo, NetworkKind};
 use crate::network::Network;
 use crate::onnx::{ModelProto, ValueInfoProto};
@@ -23,7 +24,8 @@ use crate::probe::{Log, Probe};
 pub struct Plan {
     /// `[batch, height, width]` of every comparison.
     pub sizes: Vec<[usize; 3]>,
-    /// Largest difference allowed, relative to the output's largest magnitude.
+    /// Largest difference allowed, relative to the output's largest magnitude; 200 times as much in
+    /// 16 bits, 5000 times in 8.
     pub tolerance: f64,
     /// Threads of ONNX Runtime.
     pub threads: usize,
@@ -129,20 +131,31 @@ pub fn verify(network: &Network, bytes: Vec<u8>, plan: &Plan) -> Result<Report> 
     let (mut session, info, _) = Session::from_bytes(bytes.clone(), kind, &options)?;
     let mut report = Report {
         network: kind,
-        tolerance: plan.tolerance,
+        tolerance: plan.tolerance * slack(info.form.precision),
         same_weights: same_weights(network, &info)?,
         comparisons: Vec::new(),
         divergence: None,
     };
-    for &size in &plan.sizes {
-        let photos = photos(size)?;
+    for &size in info.form.size.as_ref().map_or(&plan.sizes[..], std::slice::from_ref) {
+        let (photos, found) = match info.form.input {
+            Input::Normalised => {
+                let photos = photos(size)?;
+                let found = session.run(photos.view())?;
+                (photos, found)
+            }
+            Input::Rgb8 => {
+                let pixels = pixels(size)?;
+                let found = session.run(pixels.view())?;
+                (normalised(&pixels, &info), found)
+            }
+        };
         let expected = reference(network, &photos)?;
-        let found = session.run(photos.view())?;
         for ((output, expected), found) in kind.outputs().iter().zip(&expected).zip(&found) {
             let difference = difference(expected, found)?;
             report.comparisons.push(Comparison { output: output.to_string(), size, difference });
         }
-        if !report.passed() && report.divergence.is_none() {
+        let comparable = info.form == Form { opset: info.form.opset, ..Form::default() };
+        if comparable && !report.passed() && report.divergence.is_none() {
             report.divergence = divergence(network, &bytes, size, plan)?;
         }
     }
@@ -151,6 +164,28 @@ pub fn verify(network: &Network, bytes: Vec<u8>, plan: &Plan) -> Result<Report> 
 
 fn same_weights(network: &Network, info: &ModelInfo) -> Result<bool> {
     Ok(network.weights_sha256()? == info.weights_sha256)
+}
+
+/// How many times further apart a precision may bring the outputs.
+fn slack(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => 1.0,
+        Precision::F16 => 200.0,
+        Precision::Int8 => 5000.0,
+    }
+}
+
+/// Photos as they are decoded, `(batch, height, width, 3)`.
+fn pixels([n, h, w]: [usize; 3]) -> Result<Array4<u8>> {
+    let planes = photos([n, h, w])?.mapv(|value| ((value + 2.) * 63.75) as u8);
+    Ok(planes.permuted_axes([0, 2, 3, 1]))
+}
+
+fn normalised(pixels: &Array4<u8>, info: &ModelInfo) -> Array4<f32> {
+    let (n, h, w, _) = pixels.dim();
+    Array4::from_shape_fn((n, 3, h, w), |(n, c, y, x)| {
+        ((f64::from(pixels[[n, y, x, c]]) / 255. - info.mean[c]) / info.std[c]) as f32
+    })
 }
 
 /// Numbers as they occur in normalised photos, the same on every machine.

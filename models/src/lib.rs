@@ -5,9 +5,10 @@
 //! carry their checkpoint path as name, so a parameter is called the same in the optimizer, in
 //! safetensors and in the graph.
 //!
-//! Without the feature `candle` only [`error`], the geometry of pixel [`pairs`], the reader of [`pickle`]s and [`voc`]
-//! are left, which is all that inference needs.
+//! Without the feature `candle` only [`error`], the geometry of pixel [`pairs`], [`chebyshev`] sums, the reader of
+//! [`pickle`]s and [`voc`] are left, which is all that inference needs.
 
+pub mod chebyshev;
 pub mod error;
 pub mod pairs;
 pub mod pickle;

@@ -8,7 +8,6 @@
 pub mod affinity;
 pub mod banded;
 pub mod centroids;
-pub mod chebyshev;
 pub mod clusters;
 pub mod components;
 pub mod crf;

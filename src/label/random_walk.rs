@@ -6,12 +6,12 @@
 //! banded with eigenvalues in `[-1, 1]`, and `S^n` is a short sum of Chebyshev polynomials.
 
 use anyhow::{Result, ensure};
+use irn_models::chebyshev::coefficients;
 use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::affinity::affinities;
 use super::banded::Banded;
-use super::chebyshev::coefficients;
 use super::product::{MAPS, Step};
 
 /// How far and how willingly scores spread.

@@ -2,8 +2,11 @@
 
 mod convert;
 mod diff;
+mod form;
 mod inspect;
+mod labels;
 mod onnx;
+mod photos;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,8 +16,10 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use irn_models::error::report;
 
+use self::form::{FormArgs, Graph};
 use crate::info::ModelInfo;
 use crate::network::{Network, Overrides};
+use crate::settings::Settings;
 use crate::verify::Plan;
 use crate::{checkpoint, settings};
 
@@ -24,6 +29,8 @@ Examples:
   irn-export onnx sess/res50_irn.pth --out irn.onnx onnx.tolerance=1e-5
   irn-export onnx sess/res50_cam.pth.pth --out cam.onnx --classes cat,dog,bird
   irn-export verify out/cam.onnx out/cam.safetensors 'onnx.sizes=[[1,375,500]]'
+  irn-export onnx --graph labels out/cam.safetensors out/irn.safetensors --out labels.onnx
+  irn-export onnx out/cam.safetensors --out cam8.onnx --int8 photos/
   irn-export pth out/cam.safetensors --out sess/res50_cam.pth.pth
   irn-export inspect sess/res50_irn.pth
   irn-export diff sess/res50_cam.pth.pth out/cam.safetensors
@@ -44,11 +51,18 @@ enum Verb {
     /// Write a checkpoint as an ONNX file, then compare the two.
     ///
     /// Opset 17; batch, height and width stay open; batch norm is folded. The file says which network
-    /// it is, its classes, normalisation, stride, settings, and the hash of its weights.
+    /// it is, its classes, normalisation, stride, settings, and the hash of its weights. With
+    /// --graph labels one file holds all that leads from a photo to its semantic mask.
     #[command(after_help = EXAMPLES)]
     Onnx {
-        /// Trained network: our own .safetensors, or upstream's .pth.
+        /// Trained network: our own .safetensors, or upstream's .pth. For --graph labels the CAM
+        /// network, followed by the IRNet.
         checkpoint: PathBuf,
+        /// What is written.
+        #[arg(long, value_enum, default_value_t)]
+        graph: Graph,
+        #[command(flatten)]
+        form: FormArgs,
         /// File to write.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
@@ -134,10 +148,12 @@ struct Common {
     /// Width factor of the backbone; found out from the checkpoint otherwise.
     #[arg(long, value_name = "FACTOR")]
     width: Option<f64>,
-    /// Settings file; of it `onnx` and `run.threads` are read.
+    /// Settings file; of it `onnx`, `run.threads` and what --graph labels needs are read.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Settings: `onnx.tolerance=1e-4`, `onnx.sizes=[[batch,height,width],...]`, `run.threads=2`.
+    /// Settings: `onnx.tolerance=1e-4`, `onnx.sizes=[[batch,height,width],...]`, `run.threads=2`; for
+    /// --graph labels `cam.scales=[1.0,0.5]`, `irn.pad`, `walk.radius`, `walk.beta`, `walk.exp_times`,
+    /// `sem_seg.background`.
     #[arg(value_name = "KEY=VALUE")]
     overrides: Vec<String>,
 }
@@ -154,16 +170,23 @@ impl Common {
             .with_context(|| format!("failed to build a network from {}", path.display()))
     }
 
+    fn settings(&self) -> Result<Settings> {
+        settings::read(self.config.as_deref(), &self.overrides)
+    }
+
     fn plan(&self) -> Result<Plan> {
-        settings::plan(self.config.as_deref(), &self.overrides)
+        Ok(self.settings()?.plan)
     }
 }
 
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
-        Verb::Onnx { checkpoint, out, no_verify, common } => {
-            onnx::onnx(&checkpoint, &out, no_verify, &common)
+        Verb::Onnx { checkpoint, graph: Graph::Network, form, out, no_verify, common } => {
+            onnx::onnx(&checkpoint, &out, &form, no_verify, &common)
+        }
+        Verb::Onnx { checkpoint, graph: Graph::Labels, form, out, common, .. } => {
+            labels::labels(&checkpoint, &out, &form, common)
         }
         Verb::Verify { model, checkpoint, json, common } => {
             onnx::check(&model, &checkpoint, json, &common)

@@ -4,19 +4,27 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::{Common, write};
+use super::Common;
+use super::form::FormArgs;
 use crate::info::ModelInfo;
 use crate::locate;
 use crate::verify::verify;
 
 /// Writes and compares; false where the file computes something else (it is not left behind then).
-pub fn onnx(checkpoint: &Path, out: &Path, no_verify: bool, common: &Common) -> Result<bool> {
+pub fn onnx(
+    checkpoint: &Path,
+    out: &Path,
+    form: &FormArgs,
+    no_verify: bool,
+    common: &Common,
+) -> Result<bool> {
     let plan = common.plan()?;
     if !no_verify {
         locate::library().context("comparing (all but --no-verify) needs ONNX Runtime")?;
     }
     let (network, info) = common.network(checkpoint)?;
-    let bytes = network.export(&info)?;
+    let info = ModelInfo { form: form.form()?, ..info };
+    let bytes = form.quantized(network.export(&info)?, plan.threads)?;
     let megabytes = bytes.len() as f64 / 1e6;
     if !no_verify {
         let report = verify(&network, bytes.clone(), &plan)?;
@@ -26,7 +34,7 @@ pub fn onnx(checkpoint: &Path, out: &Path, no_verify: bool, common: &Common) -> 
             return Ok(false);
         }
     }
-    write(out, &bytes)?;
+    form.write(out, &bytes)?;
     let ModelInfo { network, backbone, classes, .. } = info;
     println!(
         "wrote {}: {network} network, {backbone}, {} classes, {megabytes:.1} MB",
@@ -70,10 +78,11 @@ mod tests {
         candle_core::safetensors::save(&tensors, &stored).unwrap();
         let classes = Some(vec!["cat".into(), "dog".into()]);
         let common = Common { classes, ..Common::default() };
-        assert!(onnx(&stored, &model, true, &common).unwrap());
+        assert!(onnx(&stored, &model, &FormArgs::default(), true, &common).unwrap());
         let (info, _) = ModelInfo::read(&fs_err::read(&model).unwrap().into()).unwrap();
         assert_eq!((&*info.backbone, info.classes.join(" ")), ("resnet18", "cat dog".into()));
-        let error = onnx(&stored, &model, true, &Common::default()).unwrap_err();
+        let error =
+            onnx(&stored, &model, &FormArgs::default(), true, &Common::default()).unwrap_err();
         assert!(format!("{error:#}").contains("cam.safetensors"), "{error:#}");
     }
 }

@@ -64,6 +64,9 @@ fn an_empty_batch_is_an_error() {
     let options = SessionOptions::default();
     let opened = Session::from_bytes(cam_bytes().unwrap().into(), NetworkKind::Cam, &options);
     let mut session = opened.unwrap().0;
-    assert!(session.run(ndarray::Array4::zeros((0, 3, 8, 8)).view()).is_err());
-    assert!(session.run(ndarray::Array4::zeros((1, 4, 8, 8)).view()).is_err(), "four channels");
+    assert!(session.run(ndarray::Array4::<f32>::zeros((0, 3, 8, 8)).view()).is_err());
+    assert!(
+        session.run(ndarray::Array4::<f32>::zeros((1, 4, 8, 8)).view()).is_err(),
+        "four channels"
+    );
 }

@@ -1,8 +1,10 @@
 //! The networks through ONNX: golden vectors, random networks against Candle, hostile files.
 
 mod exporter;
+mod forms;
 pub mod golden;
 mod hostile;
+mod labels;
 
 use anyhow::Result;
 use candle_core::Device;
@@ -25,6 +27,7 @@ pub fn random(kind: NetworkKind, backbone: Backbone, seed: u64) -> Result<(Netwo
             crate::golden::weights::fill(seed, |f| net.visit(&mut |param| f(param)))?;
             Network::Irn(net)
         }
+        NetworkKind::Labels => anyhow::bail!("two networks"),
     };
     Ok((network, ModelInfo::new(kind, backbone.name, 0.125, classes)))
 }
