@@ -86,7 +86,7 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
         "model": model.fingerprint(),
     });
     let npy_dir = config.cam.write_npy.then(|| context.dir("cam")).transpose()?;
-    let (trained_on, mut tally) = (classes::trained_on(context)?, Tally::default());
+    let (trained_on, mut tally) = (classes::trained_on(context), Tally::default());
     let prepare = |item: &Item| scaled(context, item);
     let outcome = context.make(Stage::Cam, &settings, &set.items, prepare, |item, scaled| {
         let (maps, probabilities) = activations(context, &mut model, &scaled)?;
