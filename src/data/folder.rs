@@ -54,7 +54,8 @@ impl Folder<'_> {
             Ok(names.into_iter().collect())
         };
         found().hint(
-            "sort the photos into sub-folders named by class, or set data.labels to a CSV file",
+            "sort the photos into sub-folders named by class, set data.labels to a CSV file, or (for inference alone) name \
+             the model's classes in data.classes",
         )
     }
 

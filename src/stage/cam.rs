@@ -83,7 +83,7 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
         "model": models.lend().fingerprint(),
     });
     let npy_dir = config.cam.write_npy.then(|| context.dir("cam")).transpose()?;
-    let (trained_on, mut tally) = (classes::trained_on(context)?, Tally::default());
+    let (trained_on, mut tally) = (classes::trained_on(context), Tally::default());
     let prepare = |item: &Item| {
         let photo = read_photo(&item.photo, config.data.exif)?;
         let (scales, normalisation) = (&config.cam.scales, &config.network.normalisation);

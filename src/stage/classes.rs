@@ -120,12 +120,10 @@ pub fn write_names(context: &Context, set: &Dataset) -> Result<()> {
     write_atomically(&path, |file| Ok(file.write_all(text.as_bytes())?))
 }
 
-/// Names of the images that the networks train on: predictions for them say little.
-///
-/// # Errors
-/// Those of [`Context::dataset`].
-pub fn trained_on(context: &Context) -> Result<BTreeSet<String>> {
-    Ok(context.train_set()?.items.into_iter().map(|item| item.name).collect())
+/// Names of the images that the networks train on, for which predictions say little; none without such a list.
+pub fn trained_on(context: &Context) -> BTreeSet<String> {
+    let items = context.train_set().map(|set| set.items).unwrap_or_default();
+    items.into_iter().map(|item| item.name).collect()
 }
 
 /// Precision and recall of predicted classes on the labelled images of `set` whose CAMs are in the store.

@@ -172,15 +172,24 @@ impl Context {
         self.dataset(list.unwrap_or(&data.train_list))
     }
 
-    /// All images that are trained on, get masks or are evaluated, each once.
+    /// All images that are trained on, get masks or are evaluated, each once. Photos that nobody labelled have
+    /// neither a training nor an evaluation list: a warning says that there is none.
     ///
     /// # Errors
-    /// Those of [`Context::dataset`].
+    /// Those of [`Context::dataset`] for the images that get masks.
     pub fn every_set(&self) -> Result<Dataset> {
-        let mut all = self.train_set()?;
-        let mut names: BTreeSet<String> = all.items.iter().map(|item| item.name.clone()).collect();
-        for set in [self.infer_set()?, self.eval_set()?] {
-            all.items.extend(set.items.into_iter().filter(|item| names.insert(item.name.clone())));
+        let infer = self.infer_set()?;
+        let mut all = Dataset { items: Vec::new(), ..infer.clone() };
+        let mut names = BTreeSet::new();
+        for set in [self.train_set(), Ok(infer), self.eval_set()] {
+            match set {
+                Ok(set) => {
+                    let fresh =
+                        set.items.into_iter().filter(|item| names.insert(item.name.clone()));
+                    all.items.extend(fresh);
+                }
+                Err(error) => eprintln!("warning: {error:#}"),
+            }
         }
         Ok(all)
     }

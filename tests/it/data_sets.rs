@@ -180,7 +180,34 @@ fn a_folder_goes_through_the_pipeline() {
     let confident = image::open(out.join("confidence").join(file).with_extension("png")).unwrap();
     let unsure = sure.iter().filter(|value| **value == 255).count();
     assert!(unsure < sure.len() && confident.width() as usize == sure.ncols());
+    photos_nobody_labelled(&here);
     python::numpy_reads_scores(&out.join("scores").join(file).with_extension("npz"), sure.dim());
+}
+
+/// The trained networks on a folder without any label.
+fn photos_nobody_labelled(here: &Playground) {
+    let photo = here.path("photos/morning/000001.jpg");
+    let new = here.path("new/deep/below/x.jpg");
+    fs_err::create_dir_all(new.parent().unwrap()).unwrap();
+    fs_err::copy(photo, new).unwrap();
+    let out = here.path("out");
+    let rows = json_of(&out.join("eval/classes.json"))["rows"].clone();
+    let classes = rows.as_array().unwrap().iter().map(|row| row["class"].as_str().unwrap());
+    let settings = [
+        "data.root=new".to_string(),
+        "data.labels=null".to_string(),
+        format!("data.classes=[{}]", classes.collect::<Vec<_>>().join(", ")),
+        "run.out=new-out".to_string(),
+        format!("run.cam_model={}", out.join("cam.onnx").display()),
+        format!("run.irn_model={}", out.join("irn.onnx").display()),
+    ];
+    for verb in ["cam", "sem-seg", "ins-seg", "coco"] {
+        let args: Vec<&str> =
+            [verb].into_iter().chain(settings.iter().map(String::as_str)).collect();
+        here.ok(INFER, &args);
+    }
+    assert!(here.path("new-out/sem_seg/deep/below/x.png").is_file());
+    assert_eq!(json_of(&here.path("new-out/coco.json"))["images"][0]["classes_are"], "predicted");
 }
 
 #[test]
