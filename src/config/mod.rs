@@ -1,8 +1,12 @@
 //! Settings: the paper's values in code, a YAML file that says only what differs, and
 //! `key.path=value` overrides last. An unknown key is refused by its full path.
 
+mod data;
 mod method;
+mod network;
 mod resolve;
+mod run;
+mod stages;
 mod types;
 
 pub use method::{Method, Preset, described};
