@@ -84,7 +84,7 @@ impl Peer {
                 Ok(first.zip(second).map(|(first, second)| Best {
                     variant: format!("{}, then {}", first.variant, second.variant),
                     seconds: first.seconds + second.seconds,
-                    peak_mib: first.peak_mib.into_iter().chain(second.peak_mib).reduce(f64::max),
+                    peak_mib: first.peak_mib.zip(second.peak_mib).map(|(a, b)| a.max(b)),
                 }))
             }
             Work::Dense if std::env::var_os("IRN_BENCH_DENSE").is_some() => {

@@ -11,6 +11,7 @@ pub use super::stages::{
 };
 use crate::label::random_walk::Walk;
 
+/// The resolved settings of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {

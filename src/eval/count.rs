@@ -5,11 +5,12 @@ use crate::vectors::widest;
 
 /// The largest label, 255 aside.
 pub fn highest(labels: &[u8]) -> u8 {
+    // One more than the label, which brings 255 to 0.
     #[inline(always)]
     fn highest(labels: &[u8]) -> u8 {
-        labels.iter().fold(0, |most, &label| most.max(if label == 255 { 0 } else { label }))
+        labels.iter().fold(0, |most, label| most.max(label.wrapping_add(1)))
     }
-    widest!(highest(labels: &[u8]) -> u8)
+    widest!(highest(labels: &[u8]) -> u8).saturating_sub(1)
 }
 
 /// Pixels that are looked at together: mostly they are all alike.

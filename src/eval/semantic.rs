@@ -1,6 +1,8 @@
 //! Confusion matrix of label images and what follows from it: IoU, mIoU, accuracy, and upstream's figures
 //! on background (`eval_sem_seg.py`; the counting is chainercv's).
 
+use std::borrow::Cow;
+
 use anyhow::{Result, bail, ensure};
 use ndarray::{Array2, ArrayView2, s};
 use serde::Serialize;
@@ -12,9 +14,9 @@ pub trait Truth: Copy {
     /// The class, 0 for background; `None` for a pixel that is to be ignored.
     fn class(self) -> Option<usize>;
 
-    /// The class as a byte where it fits in one; 255 for a pixel that is to be ignored.
-    fn label(self) -> u8 {
-        self.class().map_or(255, |class| class as u8)
+    /// The classes as bytes, where they fit in one; 255 for a pixel that is to be ignored.
+    fn bytes(labels: &[Self]) -> Cow<'_, [u8]> {
+        labels.iter().map(|label| label.class().map_or(255, |class| class as u8)).collect()
     }
 }
 
@@ -23,8 +25,8 @@ impl Truth for u8 {
         (self != 255).then_some(usize::from(self))
     }
 
-    fn label(self) -> u8 {
-        self
+    fn bytes(labels: &[Self]) -> Cow<'_, [u8]> {
+        Cow::from(labels)
     }
 }
 
@@ -73,7 +75,7 @@ impl Confusion {
         if let Some(label) = truth.iter().find(beyond).and_then(|label| label.class()) {
             bail!("ground truth holds label {label}, above {MAX_LABEL}");
         }
-        let truth: Vec<u8> = truth.iter().map(|label| label.label()).collect();
+        let truth = T::bytes(truth);
         let labels = usize::from(highest(pred).max(highest(&truth))) + 1;
         self.widen(labels);
         for ((truth, pred), pixels) in counted(pred, &truth, labels) {
