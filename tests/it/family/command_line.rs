@@ -8,7 +8,7 @@ use crate::programs::{INFER, Playground, TRAIN, bytes_below};
 
 /// The original's flags for the drawn data set, at a size that takes seconds.
 const FLAGS: &str = "python run_sample.py --voc12_root data --train_list voc12/train.txt \
-    --infer_list voc12/train.txt --chainer_eval_set val --cam_batch_size 4 --cam_num_epoches 1 \
+    --infer_list voc12/train.txt --chainer_eval_set train --cam_batch_size 4 --cam_num_epoches 1 \
     --cam_learning_rate 0.02 --irn_batch_size 4 --irn_num_epoches 1 --exp_times 4";
 
 #[test]
