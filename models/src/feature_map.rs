@@ -42,7 +42,7 @@ impl FeatureMap for Tensor {
     }
 
     fn relu(&self) -> Result<Self> {
-        self.relu()
+        ops::relu(self)
     }
 
     fn concat(maps: &[Self]) -> Result<Self> {

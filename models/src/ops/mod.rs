@@ -12,7 +12,7 @@ mod gemm_conv;
 mod group_norm;
 mod im2col;
 mod max_pool;
-mod precomputed;
+pub(crate) mod precomputed;
 mod products;
 pub mod relation_loss;
 mod relu;
@@ -26,6 +26,7 @@ pub use self::{
     conv::{conv, conv_norm},
     group_norm::group_norm,
     max_pool::max_pool,
+    products::close,
     relation_loss::relation_loss,
     relu::relu,
     soft_margin::{pool, soft_margin},

@@ -8,8 +8,8 @@
 //! pass of AVX-512.
 
 use std::arch::asm;
-use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
-use std::sync::OnceLock;
+
+use super::detect::available;
 
 /// Rows and columns of a block, and the depth of a step.
 pub const BLOCK: usize = 32;
@@ -25,62 +25,6 @@ pub struct Line(pub [u16; 32]);
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub struct Sums(pub [f32; 16]);
-
-/// Whether processor and system have the unit, asked once; the environment variable `IRN_AMX=0` says no.
-pub fn available() -> bool {
-    static AVAILABLE: OnceLock<bool> = OnceLock::new();
-    *AVAILABLE.get_or_init(|| {
-        std::env::var_os("IRN_AMX").is_none_or(|value| value != "0")
-            && is_x86_feature_detected!("avx512bf16")
-            && is_x86_feature_detected!("avx512bw")
-            && has_tiles()
-            && permitted()
-    })
-}
-
-/// Tiles and bf16 products in the processor, tile state enabled by the system.
-fn has_tiles() -> bool {
-    const PRODUCTS: u32 = 1 << 22;
-    const TILES: u32 = 1 << 24;
-    const STATE: u64 = 0b11 << 17;
-    const SAVED: u32 = 1 << 27;
-    if __cpuid(0).eax < 7 || __cpuid(1).ecx & SAVED == 0 {
-        return false;
-    }
-    let features = __cpuid_count(7, 0).edx;
-    // SAFETY: the bit `SAVED` says that the instruction exists.
-    let state = unsafe { enabled_state() };
-    features & (PRODUCTS | TILES) == PRODUCTS | TILES && state & STATE == STATE
-}
-
-/// # Safety
-/// The processor has `xgetbv`.
-#[target_feature(enable = "xsave")]
-unsafe fn enabled_state() -> u64 {
-    // SAFETY: the caller's promise; register 0 always exists.
-    unsafe { _xgetbv(0) }
-}
-
-/// Asks Linux for the right to use tiles, which a process needs once.
-fn permitted() -> bool {
-    const ARCH_PRCTL: u64 = 158;
-    const REQUEST_PERMISSION: u64 = 0x1023;
-    const TILE_DATA: u64 = 18;
-    let result: u64;
-    // SAFETY: the system call reads two numbers and touches no memory; `syscall` overwrites rcx and r11.
-    unsafe {
-        asm!(
-            "syscall",
-            inlateout("rax") ARCH_PRCTL => result,
-            in("rdi") REQUEST_PERMISSION,
-            in("rsi") TILE_DATA,
-            lateout("rcx") _,
-            lateout("r11") _,
-            options(nostack),
-        );
-    }
-    result == 0
-}
 
 /// The unit's registers: eight tiles of 16 rows of 64 bytes.
 #[repr(C, align(64))]
@@ -119,7 +63,7 @@ pub fn multiply<const PARTS: usize>(
 ) {
     const { assert!(PARTS == 2 || PARTS == 3) };
     let panel = steps * step_lines(PARTS);
-    assert!(available() && steps > 0, "no matrix unit, or nothing to multiply");
+    assert!(available().is_some() && steps > 0, "no matrix unit, or nothing to multiply");
     let (row_panels, column_panels) = (a.len() / panel, b.len() / panel);
     assert_eq!((a.len() % panel, b.len() % panel), (0, 0), "whole panels");
     assert_eq!(sums.len(), row_panels * column_panels * BLOCK_LINES, "a block for each two panels");
