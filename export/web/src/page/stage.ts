@@ -10,6 +10,8 @@ import { move, value } from "./settings.ts";
 
 /** Longest side of the small pictures. */
 const SMALL = 192;
+/** Smaller photos are enlarged for drawing, so that tags are sharp. */
+const LARGE = 800;
 
 /** Shows what was found. */
 export class Stage {
@@ -71,7 +73,10 @@ export class Stage {
 
   private draw(): void {
     if (!this.findings) return;
-    paint(this.canvas, this.findings, this.layers.get(this.view), this.overlay[this.view]);
+    const { height, width } = this.findings;
+    const scale = Math.ceil(LARGE / Math.max(height, width));
+    this.canvas.style.setProperty("--ratio", String(width / height));
+    paint(this.canvas, this.findings, this.layers.get(this.view), this.overlay[this.view], scale);
     if (this.view === "instances" && this.masks) this.tag();
     const count = this.masks?.detections.instances.filter(({ score }) => score > 0).length;
     const what = element(`view-${this.view}`, HTMLInputElement).labels?.[0]?.textContent?.trim();
@@ -83,7 +88,8 @@ export class Stage {
     const { instances, map } = this.masks!.detections;
     const context = this.canvas.getContext("2d")!;
     const { width } = this.findings!;
-    const size = Math.max(11, (13 * width) / Math.max(1, this.canvas.clientWidth));
+    const scale = this.canvas.width / width;
+    const size = (13 * this.canvas.width) / Math.max(1, this.canvas.clientWidth);
     context.font = `600 ${size}px system-ui, sans-serif`;
     let count = 0;
     instances.forEach(({ class: key, score }, index) => {
@@ -91,8 +97,8 @@ export class Stage {
       const text = `${this.names[key] ?? key} ${score.toFixed(2)}`;
       const first = map.indexOf(index + 1);
       const wide = context.measureText(text).width + size;
-      const x = Math.max(0, Math.min((first % width) - wide / 2, width - wide));
-      const y = Math.max(0, Math.floor(first / width) - 0.8 * size);
+      const x = Math.max(0, Math.min((first % width) * scale - wide / 2, this.canvas.width - wide));
+      const y = Math.max(0, Math.floor(first / width) * scale - 0.8 * size);
       context.fillStyle = css(instanceColour(count++));
       context.beginPath();
       context.roundRect(x, y, wide, 1.6 * size, size / 3);
@@ -104,14 +110,8 @@ export class Stage {
 
   private small(view: View): void {
     const { height, width } = this.findings!;
-    const large = new OffscreenCanvas(width, height);
-    const layer = this.layers.get(view);
-    const image = mixed(this.findings!.rgb, layer, OVERLAY[view], this.findings!);
-    large.getContext("2d")!.putImageData(image, 0, 0);
     const canvas = element(`small-${view}`, HTMLCanvasElement);
-    const scale = SMALL / Math.max(height, width);
-    [canvas.width, canvas.height] = [Math.round(width * scale), Math.round(height * scale)];
-    canvas.getContext("2d")!.drawImage(large, 0, 0, canvas.width, canvas.height);
+    paint(canvas, this.findings!, this.layers.get(view), OVERLAY[view], SMALL / Math.max(height, width));
   }
 
   /** Says what lies under the pointer. */
@@ -134,10 +134,12 @@ export class Stage {
   }
 }
 
-function paint(canvas: HTMLCanvasElement, findings: Findings, layer: Layer | undefined, strength: number): void {
-  const { height, width, rgb } = findings;
+function paint(canvas: HTMLCanvasElement, of: Findings, layer: Layer | undefined, strength: number, scale: number): void {
+  const plain = new OffscreenCanvas(of.width, of.height);
+  plain.getContext("2d")!.putImageData(mixed(of.rgb, layer, strength, of), 0, 0);
+  const [width, height] = [Math.round(of.width * scale), Math.round(of.height * scale)];
   if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-  canvas.getContext("2d")!.putImageData(mixed(rgb, layer, strength, findings), 0, 0);
+  canvas.getContext("2d")!.drawImage(plain, 0, 0, width, height);
 }
 
 /** The colour that stands for an instance or class in lists. */
