@@ -58,6 +58,12 @@ export function direction(dy: number, dx: number, strength: number): Rgb {
   return oklch(0.97 - 0.29 * full, 0.2 * full, full > 0 ? Math.atan2(dy, dx) + 0.35 : 0);
 }
 
+/** The colours of all directions, evenly spaced from right over down, left and up to right again. */
+export function wheel(strength: number, steps = 24): Rgb[] {
+  const angle = (step: number): number => (step / steps) * 2 * Math.PI;
+  return Array.from({ length: steps + 1 }, (_, i) => direction(Math.sin(angle(i)), Math.cos(angle(i)), strength));
+}
+
 /** Straight mixture of two colours; `amount` of `b`. */
 export function mix(a: Rgb, b: Rgb, amount: number): Rgb {
   const at = (i: 0 | 1 | 2): number => Math.round(a[i] + (b[i] - a[i]) * amount);

@@ -8,6 +8,7 @@ import * as results from "./results.ts";
 import * as settings from "./settings.ts";
 import { Stage } from "./stage.ts";
 
+document.body.classList.remove("asleep");
 const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
 const stage = new Stage();
 const classes = new Classes(chosen);
@@ -34,6 +35,10 @@ function look(): void {
 
 function status(text: string, part?: number): void {
   element("status", HTMLElement).textContent = text;
+  // Screen readers hear of every step once, not of every map and per cent.
+  const heard = part === undefined ? text : text.split(/[:·]/, 1).join();
+  const announcement = element("announcement", HTMLElement);
+  if (announcement.textContent !== heard) announcement.textContent = heard;
   const bar = element("progress", HTMLProgressElement);
   bar.hidden = part === undefined;
   bar.value = part ?? 0;

@@ -1,6 +1,6 @@
 /** The large picture and the small ones that choose among views. */
 
-import { classColour, css, instanceColour } from "../draw/palette.ts";
+import { classColour, css, instanceColour, wheel } from "../draw/palette.ts";
 import { type Layer, OVERLAY, VIEWS, type View, mixed } from "../draw/pictures.ts";
 import * as pictures from "../draw/pictures.ts";
 import type { Findings } from "../protocol.ts";
@@ -78,6 +78,7 @@ export class Stage {
     this.canvas.style.setProperty("--ratio", String(width / height));
     paint(this.canvas, this.findings, this.layers.get(this.view), this.overlay[this.view], scale);
     if (this.view === "instances" && this.masks) this.tag();
+    if (this.view === "displacement") legend(this.canvas);
     const count = this.masks?.detections.instances.filter(({ score }) => score > 0).length;
     const what = element(`view-${this.view}`, HTMLInputElement).labels?.[0]?.textContent?.trim();
     this.canvas.setAttribute("aria-label", `${what}${count === undefined ? "" : `; ${count} instances found`}`);
@@ -140,6 +141,27 @@ function paint(canvas: HTMLCanvasElement, of: Findings, layer: Layer | undefined
   const [width, height] = [Math.round(of.width * scale), Math.round(of.height * scale)];
   if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
   canvas.getContext("2d")!.drawImage(plain, 0, 0, width, height);
+}
+
+/** A disc in the lower right corner whose every point has the colour of pointing that way. */
+function legend(canvas: HTMLCanvasElement): void {
+  const context = canvas.getContext("2d")!;
+  const radius = Math.min(canvas.width, canvas.height) / 10;
+  const [x, y] = [canvas.width - 1.3 * radius, canvas.height - 1.3 * radius];
+  const hues = context.createConicGradient(0, x, y);
+  wheel(1).forEach((colour, step, all) => hues.addColorStop(step / (all.length - 1), css(colour)));
+  const pale = context.createRadialGradient(x, y, 0, x, y, radius);
+  pale.addColorStop(0, "rgb(246 246 246)");
+  pale.addColorStop(1, "rgb(246 246 246 / 0)");
+  context.strokeStyle = "rgb(60 60 66)";
+  context.lineWidth = Math.max(1, radius / 18);
+  for (const fill of [hues, pale]) {
+    context.fillStyle = fill;
+    context.beginPath();
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.fill();
+  }
+  context.stroke();
 }
 
 /** The colour that stands for an instance or class in lists. */
