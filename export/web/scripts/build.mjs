@@ -21,11 +21,12 @@ await build({
   legalComments: "linked",
   logLevel: "warning",
 });
-for (const name of ["index.html", "style.css", "icon.svg"]) cpSync(`${root}src/${name}`, `${fresh}/${name}`);
+for (const name of ["index.html", "style.css", "icon.svg", "THIRD-PARTY.txt"]) {
+  cpSync(`${root}src/${name}`, `${fresh}/${name}`);
+}
 for (const name of ["ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"]) {
   cpSync(`${runtime}/dist/${name}`, `${fresh}/ort/${name}`);
 }
-cpSync(`${root}scripts/THIRD-PARTY.txt`, `${fresh}/THIRD-PARTY.txt`);
 rmSync(dist, { recursive: true, force: true });
 renameSync(fresh, dist);
 console.log(`wrote ${dist}`);

@@ -198,9 +198,24 @@ describe("the page in a browser", { skip: missing() }, () => {
     const dropped = drop(broken).catch(() => undefined);
     await page.getByRole("alert").filter({ hasText: "can't decode" }).waitFor();
     await context.setOffline(false);
+    void dropped;
     assert.ok(requests.every((url) => url.startsWith(address()) || url.startsWith("blob:")), requests.join("\n"));
     assert.deepEqual(complaints, []);
-    void dropped;
+  });
+
+  test("without models beside it, the page takes those it is given", async () => {
+    const bare = await serve([resolve("dist")], 0);
+    const at = bare.address();
+    assert.ok(at && typeof at === "object");
+    const other = await context.newPage();
+    await other.goto(`http://127.0.0.1:${at.port}/`);
+    await other.getByText("No models beside the page").waitFor();
+    await other.locator("#model-files").setInputFiles(resolve(models, "irn.onnx"));
+    await other.getByText("cam.onnx is still missing").waitFor();
+    await other.locator("#model-files").setInputFiles(resolve(models, "cam.onnx"));
+    await other.getByText("Ready for a photo").waitFor();
+    await other.close();
+    bare.close();
   });
 });
 
