@@ -38,11 +38,27 @@ export interface Findings {
   readonly displacement: Float32Array;
 }
 
+/** The models that are ready. */
+export interface Models {
+  readonly cam: Description | null;
+  readonly irn: Description | null;
+  /** How many threads run them. */
+  readonly threads: number;
+}
+
+/** Masks for a choice. */
+export interface Made {
+  readonly masks: Masks;
+  /** Strongest activation of the classes at every pixel; null where it is the same as before. */
+  readonly activation: Float32Array | null;
+  readonly timings: Timing[];
+}
+
 /** From the worker. */
 export type Response =
-  | { readonly kind: "models"; readonly cam: Description | null; readonly irn: Description | null; readonly threads: number }
+  | ({ readonly kind: "models" } & Models)
   | { readonly kind: "missing" }
   | { readonly kind: "progress"; readonly step: string; readonly part: number }
   | { readonly kind: "findings"; readonly findings: Findings }
-  | { readonly kind: "masks"; readonly masks: Masks; readonly activation: Float32Array | null; readonly timings: Timing[] }
+  | ({ readonly kind: "masks" } & Made)
   | { readonly kind: "error"; readonly message: string };

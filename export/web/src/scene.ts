@@ -121,7 +121,8 @@ export class Scene {
     const walked = this.walker.walk(cam);
     const parts: Plane[] = [];
     for (const { map } of pieces) {
-      await report(`random walk: map ${parts.length + 2} of ${pieces.length + 1}`, (parts.length + 1) / (pieces.length + 1));
+      const [done, all] = [parts.length + 1, pieces.length + 1];
+      await report(`random walk: map ${done + 1} of ${all}`, done / all);
       parts.push(this.walker.walk(map));
     }
     const made = { highRes, walked, parts };

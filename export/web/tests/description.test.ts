@@ -16,7 +16,8 @@ const join = (...parts: Uint8Array[]): Uint8Array => Uint8Array.from(parts.flatM
 
 /** An ONNX file with a large graph (field 7), a version (field 1, a number) and metadata. */
 function model(entries: Record<string, string>): Uint8Array {
-  const pairs = Object.entries(entries).map(([key, value]) => field(14, join(field(1, text(key)), field(2, text(value)))));
+  const pair = (key: string, value: string): Uint8Array => field(14, join(field(1, text(key)), field(2, text(value))));
+  const pairs = Object.entries(entries).map(([key, value]) => pair(key, value));
   return join(Uint8Array.from([8, 200, 1]), field(7, new Uint8Array(70_000)), ...pairs);
 }
 

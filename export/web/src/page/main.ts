@@ -1,6 +1,6 @@
 /** The page: passes what the visitor does to the worker, and what the worker finds to the page. */
 
-import type { Request, Response } from "../protocol.ts";
+import type { Made, Models, Request, Response } from "../protocol.ts";
 import { Classes } from "./classes.ts";
 import { element, percent } from "./elements.ts";
 import { receive } from "./files.ts";
@@ -73,7 +73,7 @@ worker.addEventListener("message", ({ data }: MessageEvent<Response>) => {
 });
 worker.addEventListener("error", (event) => error(`the page's worker failed: ${event.message}`));
 
-function introduce({ cam, irn, threads }: Extract<Response, { kind: "models" }>): void {
+function introduce({ cam, irn, threads }: Models): void {
   waiting = !cam || !irn;
   const missing = cam ? "irn.onnx is still missing" : "cam.onnx is still missing";
   const about = `${cam?.backbone} · ${cam?.classes.length} classes · ${threads} thread${threads > 1 ? "s" : ""}`;
@@ -83,7 +83,7 @@ function introduce({ cam, irn, threads }: Extract<Response, { kind: "models" }>)
   else if (!photo) status("Ready for a photo.");
 }
 
-function present({ masks, activation, timings }: Extract<Response, { kind: "masks" }>): void {
+function present({ masks, activation, timings }: Made): void {
   if (!findings || !photo) return;
   result = { name: photo.name || "photo.png", findings, masks, classes: names };
   classes.check(masks.keys);

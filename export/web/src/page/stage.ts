@@ -135,7 +135,13 @@ export class Stage {
   }
 }
 
-function paint(canvas: HTMLCanvasElement, of: Findings, layer: Layer | undefined, strength: number, scale: number): void {
+function paint(
+  canvas: HTMLCanvasElement,
+  of: Findings,
+  layer: Layer | undefined,
+  strength: number,
+  scale: number,
+): void {
   const plain = new OffscreenCanvas(of.width, of.height);
   plain.getContext("2d")!.putImageData(mixed(of.rgb, layer, strength, of), 0, 0);
   const [width, height] = [Math.round(of.width * scale), Math.round(of.height * scale)];
