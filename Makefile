@@ -1,11 +1,12 @@
 # make demo    everything once, from nothing to a page of pictures
 # make test    all tests
 # make bench   times of all stages beside the PyTorch peer's, where there is one; STAGE=name for one
+# make web     the page of export/web (needs Node.js and npm); irn-export web adds the models
 # make check   what CI runs besides: format, lints, documentation
 
 export PATH := $(CURDIR)/.deps/cmake/cmake/data/bin:$(PATH)
 
-.PHONY: demo test bench check build deps golden clean
+.PHONY: demo test bench web check build deps golden clean
 
 deps:
 	@sh scripts/deps.sh
@@ -30,6 +31,9 @@ golden: deps
 
 bench: deps
 	cargo bench --workspace --bench bench -- $(STAGE:%=--stage %)
+
+web:
+	cd export/web && npm ci && npm run build
 
 check: deps
 	cargo fmt --all --check

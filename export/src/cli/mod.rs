@@ -7,6 +7,7 @@ mod inspect;
 mod labels;
 mod onnx;
 mod photos;
+mod web;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ Examples:
   irn-export verify out/cam.onnx out/cam.safetensors 'onnx.sizes=[[1,375,500]]'
   irn-export onnx --graph labels out/cam.safetensors out/irn.safetensors --out labels.onnx
   irn-export onnx out/cam.safetensors --out cam8.onnx --int8 photos/
+  irn-export web --cam out/cam.onnx --irn out/irn.onnx --out page
   irn-export pth out/cam.safetensors --out sess/res50_cam.pth.pth
   irn-export inspect sess/res50_irn.pth
   irn-export diff sess/res50_cam.pth.pth out/cam.safetensors
@@ -87,6 +89,24 @@ enum Verb {
         json: bool,
         #[command(flatten)]
         common: Common,
+    },
+    /// Assemble the page that segments photos in a browser, with one's own models.
+    ///
+    /// Needs the built page (`make web`); any file server can serve the folder, nothing leaves the browser.
+    #[command(after_help = EXAMPLES)]
+    Web {
+        /// Exported CAM model.
+        #[arg(long, value_name = "FILE")]
+        cam: PathBuf,
+        /// Exported IRNet model.
+        #[arg(long, value_name = "FILE")]
+        irn: PathBuf,
+        /// Folder to write.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// The built page; found by itself as export/web/dist above the program or the working directory.
+        #[arg(long, value_name = "DIR")]
+        page: Option<PathBuf>,
     },
     /// Write a checkpoint as the original's .pth.
     ///
@@ -191,6 +211,7 @@ pub fn main() -> ExitCode {
         Verb::Verify { model, checkpoint, json, common } => {
             onnx::check(&model, &checkpoint, json, &common)
         }
+        Verb::Web { cam, irn, out, page } => web::web(&cam, &irn, &out, page.as_deref()),
         Verb::Pth { checkpoint, out, common } => convert::pth(&checkpoint, &out, &common),
         Verb::Safetensors { checkpoint, out, common } => {
             convert::safetensors(&checkpoint, &out, &common)
