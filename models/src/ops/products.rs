@@ -1,10 +1,10 @@
 //! The products of a convolution, by the processor's matrix unit where it has one, and how exact they are.
 //!
 //! Everything is plain f32, unless the unit is there and asked for. With `IRN_AMX=1` backward passes, and
-//! forward passes within [`close`], are three products of bf16 parts: each result to within 4e-6 of its size, a hundred times closer than TF32,
-//! the usual choice on a GPU. A whole network's output differs by about 1e-5 then, which a step of SGD does
-//! not notice. Other forward passes stay plain f32: six products are as exact, but no faster on a processor
-//! whose unit is shared; `IRN_AMX=exact` takes them for everything.
+//! forward passes within [`close`], are three products of bf16 parts: each result to within 4e-6 of its
+//! size, a hundred times closer than TF32, the usual choice on a GPU; a whole network's output differs by
+//! about 1e-5. Other forward passes stay plain f32: six products are as exact, but no faster on a
+//! processor whose unit is shared. `IRN_AMX=exact` takes them for everything.
 
 use std::cell::Cell;
 
