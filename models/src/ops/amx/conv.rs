@@ -56,7 +56,7 @@ impl<const PARTS: usize> Weights<PARTS> {
             let columns = depth.min(g.depth() - i * depth);
             let values = &matrix.values[i * depth..];
             let rows = Rows { values, stride: matrix.row, rows: g.c_out, columns };
-            // SAFETY: `available` is a condition of this module.
+            // SAFETY: `present` is a condition of this module.
             unsafe { rows.left::<PARTS>(lines) };
         });
         Self { lines, chunk }
@@ -115,7 +115,7 @@ fn product<'a, const PARTS: usize>(
             Rows { values: columns, stride: pixels, rows: depth, columns: pixels }
         };
         let right = part(right, split::lines::<PARTS>(pixels, depth), LINE);
-        // SAFETY: `available` is a condition of this module.
+        // SAFETY: `present` is a condition of this module.
         unsafe { source.right::<PARTS>(right) };
         multiply::<PARTS>(weights, right, depth.div_ceil(BLOCK), sums, i == 0);
     }

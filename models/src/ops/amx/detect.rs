@@ -7,25 +7,33 @@ use std::sync::OnceLock;
 /// What the unit is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// Whatever is faster with it.
-    Everywhere,
-    /// Products as exact as those of f32.
+    /// Three products in training steps, nothing else.
+    Closely,
+    /// Six products, as exact as f32, for everything.
     Exactly,
 }
 
-/// Whether processor and system have the unit, asked once; the environment variable `IRN_AMX` may be `0`, do
-/// not use it, or `exact`.
-pub fn available() -> Option<Use> {
-    static AVAILABLE: OnceLock<Option<Use>> = OnceLock::new();
-    *AVAILABLE.get_or_init(|| {
+/// What the unit is to be used for, asked once: nothing, unless the environment variable `IRN_AMX` is `1`
+/// (closely) or `exact`, and the unit is there.
+pub fn wanted() -> Option<Use> {
+    static WANTED: OnceLock<Option<Use>> = OnceLock::new();
+    *WANTED.get_or_init(|| {
         let wanted = match std::env::var("IRN_AMX").as_deref() {
-            Ok("0") => return None,
+            Ok("1") => Use::Closely,
             Ok("exact") => Use::Exactly,
-            _ => Use::Everywhere,
+            _ => return None,
         };
+        present().then_some(wanted)
+    })
+}
+
+/// Whether processor and system have the unit, asked once.
+pub fn present() -> bool {
+    static PRESENT: OnceLock<bool> = OnceLock::new();
+    *PRESENT.get_or_init(|| {
         let vectors =
             is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512bw");
-        (vectors && has_tiles() && permitted()).then_some(wanted)
+        vectors && has_tiles() && permitted()
     })
 }
 

@@ -96,7 +96,7 @@ fn product<'a, const PARTS: usize>(
             let dy = Rows { values, stride: all, rows: outputs.len(), columns: pixels };
             let left = part(left, split::lines::<PARTS>(depth, pixels), LINE);
             let right = part(right, split::lines::<PARTS>(outputs.len(), pixels), LINE);
-            // SAFETY: `available` is a condition of this module.
+            // SAFETY: `present` is a condition of this module.
             unsafe {
                 by.left::<PARTS>(left);
                 dy.right_turned::<PARTS>(right);

@@ -9,7 +9,7 @@ mod tiles;
 
 pub use self::{
     conv::{forward, input_gradient},
-    detect::{Use, available},
+    detect::{Use, wanted},
     gradient::matrix_gradient,
 };
 
