@@ -203,5 +203,5 @@ fn folders_of_instance_masks() {
             compared += 1;
         }
     }
-    assert!(compared >= 4, "{compared} figures of group 11 have masks that two pictures can hold");
+    assert!(compared > 0, "no case of group 11 has masks that two pictures can hold");
 }

@@ -61,7 +61,28 @@ fn names_of_one_parameter_that_differ_are_an_error() {
     let place = b"newly_added.0.weight";
     let at = bytes.windows(place.len()).position(|window| window == place).unwrap();
     let offset = bytes[at..].windows(4).position(|window| window == b"tQK\x00").unwrap();
+    let whole = checksum(pickle_of(&bytes));
     bytes[at + offset + 3] = 1;
+    let changed = checksum(pickle_of(&bytes));
+    for at in 0..bytes.len() - 4 {
+        if bytes[at..at + 4] == whole {
+            bytes[at..at + 4].copy_from_slice(&changed);
+        }
+    }
     let error = read(&bytes).unwrap_err();
     assert!(format!("{error:#}").contains("newly_added.0.weight"), "{error:#}");
+}
+
+/// The pickle in a file of `save_pth`, which is stored as it is.
+fn pickle_of(bytes: &[u8]) -> &[u8] {
+    let begin = bytes.windows(2).position(|window| window == [0x80, 2]).unwrap();
+    let length = bytes[begin..].windows(5).position(|window| window == b".PK\x03\x04").unwrap();
+    &bytes[begin..=begin + length]
+}
+
+/// CRC-32 as zip has it.
+fn checksum(bytes: &[u8]) -> [u8; 4] {
+    let shift = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 };
+    let byte = |crc: u32, &byte: &u8| (0..8).fold(crc ^ u32::from(byte), shift);
+    (!bytes.iter().fold(!0, byte)).to_le_bytes()
 }
