@@ -18,7 +18,7 @@ fn scene(h: usize, w: usize) -> (Array3<f32>, Array2<f32>) {
     let noise = |at: usize| ((at * 7919 + at / 13 * 104_729) % 1000) as f32 / 1000.0;
     let object = Array2::from_shape_fn((h, w), |(y, x)| {
         let k = 4 * x / w;
-        let center = if k % 2 == 0 { 0.3 } else { 0.7 };
+        let center = if k.is_multiple_of(2) { 0.3 } else { 0.7 };
         let dy = (y as f64 / h as f64 - center) / 0.25;
         let dx = (4.0 * x as f64 / w as f64 - k as f64 - 0.5) / 0.45;
         if dy * dy + dx * dx < 1.0 { k + 1 } else { 0 }

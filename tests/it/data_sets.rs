@@ -49,7 +49,7 @@ fn write_coco(here: &Playground) -> Vec<u64> {
         images.push(json!({"id": id, "file_name": file, "width": width, "height": height}));
         for (mask, &class) in truth.masks.axis_iter(Axis(0)).zip(&truth.classes) {
             let number = annotations.len() as u64 + 1;
-            let format = if number % 2 == 0 { Format::Rle } else { Format::Polygons };
+            let format = if number.is_multiple_of(2) { Format::Rle } else { Format::Polygons };
             let made = annotation(number, id, IDS[class], mask, 1.0, format).unwrap();
             let mut made = serde_json::to_value(made).unwrap();
             made["iscrowd"] = json!(u8::from(number % 7 == 2));

@@ -44,7 +44,7 @@ impl Category {
 /// An image of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
-    /// See [`image_ids`].
+    /// See [`super::annotations::image_ids`].
     pub id: u64,
     /// File name of the photo.
     pub file_name: String,

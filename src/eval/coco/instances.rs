@@ -45,7 +45,7 @@ impl Region {
     /// The mask in its image.
     ///
     /// # Errors
-    /// Those of [`Outline::encode`].
+    /// An outline that does not fit the image.
     pub fn encode(&self, image: &Image) -> Result<Rle> {
         let encoded = self.outline.encode(image.height, image.width);
         encoded.with_context(|| format!("annotation of {}", image.file_name))
