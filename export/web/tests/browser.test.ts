@@ -64,7 +64,7 @@ describe("the page in a browser", { skip: missing() }, () => {
     page.on("pageerror", (error) => complaints.push(error.message));
     page.on("request", (request) => requests.push(request.url()));
     await page.goto(address());
-    await page.getByText("Ready for a photo").waitFor();
+    await page.locator("#status", { hasText: "Ready for a photo" }).waitFor();
   });
 
   after(async () => {
@@ -216,7 +216,7 @@ describe("the page in a browser", { skip: missing() }, () => {
     await other.locator("#model-files").setInputFiles(resolve(models, "irn.onnx"));
     await other.getByText("cam.onnx is still missing").waitFor();
     await other.locator("#model-files").setInputFiles(resolve(models, "cam.onnx"));
-    await other.getByText("Ready for a photo").waitFor();
+    await other.locator("#status", { hasText: "Ready for a photo" }).waitFor();
     await other.close();
     bare.close();
   });
