@@ -64,7 +64,7 @@ describe("the page in a browser", { skip: missing() }, () => {
     page.on("pageerror", (error) => complaints.push(error.message));
     page.on("request", (request) => requests.push(request.url()));
     await page.goto(address());
-    await page.getByText("Ready for a photo").waitFor();
+    await page.locator("#status", { hasText: "Ready for a photo" }).waitFor();
   });
 
   after(async () => {
@@ -135,7 +135,8 @@ describe("the page in a browser", { skip: missing() }, () => {
     assert.deepEqual([...values], await label());
     const coco = JSON.parse((await saved("COCO JSON")).toString()) as Coco;
     const numbers = readPng(await saved("Instances PNG"));
-    assert.equal(Math.max(...numbers.values), coco.annotations.length);
+    const count = numbers.values.reduce((most, value) => Math.max(most, value), 0);
+    assert.equal(count, coco.annotations.length);
     assert.deepEqual([...(await saved("This view")).subarray(1, 4)], [...Buffer.from("PNG")]);
   });
 
@@ -216,7 +217,7 @@ describe("the page in a browser", { skip: missing() }, () => {
     await other.locator("#model-files").setInputFiles(resolve(models, "irn.onnx"));
     await other.getByText("cam.onnx is still missing").waitFor();
     await other.locator("#model-files").setInputFiles(resolve(models, "cam.onnx"));
-    await other.getByText("Ready for a photo").waitFor();
+    await other.locator("#status", { hasText: "Ready for a photo" }).waitFor();
     await other.close();
     bare.close();
   });

@@ -58,5 +58,14 @@ export class Classes {
   /** Shows the classes that the masks were made for. */
   check(keys: readonly number[]): void {
     this.boxes.forEach((box, key) => (box.checked = keys.includes(key)));
+    this.reveal(this.list.children[keys[0] ?? 0]);
+  }
+
+  /** Scrolls the list, not the page, to a class that is out of sight, unless the visitor is at work in it. */
+  private reveal(item: Element | undefined): void {
+    if (!item || this.list.contains(document.activeElement)) return;
+    const [box, around] = [item.getBoundingClientRect(), this.list.getBoundingClientRect()];
+    const hidden = box.top < around.top || box.bottom > around.bottom;
+    if (hidden) this.list.scrollTop += box.top - around.top - around.height / 3;
   }
 }
