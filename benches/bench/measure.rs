@@ -6,6 +6,9 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+/// What `irn-train` asks of the allocator.
+const KEEP_MEMORY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "-1");
+
 /// What a stage of ours took.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Measured {
@@ -53,6 +56,7 @@ pub fn in_a_process(stage: &str, threads: usize) -> Result<Measured> {
     let output = Command::new(std::env::current_exe()?)
         .args(["--ours", stage, &threads.to_string()])
         .env("RAYON_NUM_THREADS", threads.to_string())
+        .envs(stage.contains("train").then_some(KEEP_MEMORY))
         .stderr(Stdio::inherit())
         .output()?;
     ensure!(output.status.success(), "our stage {stage} failed");
