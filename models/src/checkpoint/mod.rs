@@ -200,9 +200,9 @@ mod tests {
             let text = report(&load(&path).unwrap_err());
             assert!(text.contains("x.pth") && text.contains("hint:"), "{text}");
         }
-        // Without our description, names decide.
-        let foreign =
-            HashMap::from([("weight", Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap())]);
+        // Another program's file: our own would keep whatever names it has.
+        let weight = Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap();
+        let foreign = std::collections::HashMap::from([("weight".to_string(), weight)]);
         candle_core::safetensors::save(&foreign, &path).unwrap();
         let text = report(&load(&path).unwrap_err());
         assert!(text.contains("no parameter"), "{text}");

@@ -50,27 +50,8 @@ fn damage_is_an_error_or_harmless_but_never_a_panic() {
 
 #[test]
 fn names_of_one_parameter_that_differ_are_an_error() {
-    let tensor = |value: f32| Tensor::full(value, 3, &Device::Cpu).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("x.pth");
-    let one = BTreeMap::from([("classifier.weight".to_string(), tensor(1.0))]);
-    super::super::save_pth(&path, &one).unwrap();
-    let mut bytes = fs_err::read(&path).unwrap();
-    assert_eq!(read(&bytes).unwrap().len(), 1);
-    // The second name gets an offset of its own.
-    let place = b"newly_added.0.weight";
-    let at = bytes.windows(place.len()).position(|window| window == place).unwrap();
-    let offset = bytes[at..].windows(4).position(|window| window == b"tQK\x00").unwrap();
-    let whole = checksum(pickle_of(&bytes));
-    bytes[at + offset + 3] = 1;
-    let changed = checksum(pickle_of(&bytes));
-    for at in 0..bytes.len() - 4 {
-        if bytes[at..at + 4] == whole {
-            bytes[at..at + 4].copy_from_slice(&changed);
-        }
-    }
-    let error = read(&bytes).unwrap_err();
-    assert!(format!("{error:#}").contains("newly_added.0.weight"), "{error:#}");
+    let error = format!("{:#}", read(&fixture("disagree.pth")).unwrap_err());
+    assert!(error.contains("classifier.weight and newly_added.0.weight"), "{error}");
 }
 
 /// The pickle in a file of `save_pth`, which is stored as it is.
