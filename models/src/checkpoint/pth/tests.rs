@@ -53,17 +53,3 @@ fn names_of_one_parameter_that_differ_are_an_error() {
     let error = format!("{:#}", read(&fixture("disagree.pth")).unwrap_err());
     assert!(error.contains("classifier.weight and newly_added.0.weight"), "{error}");
 }
-
-/// The pickle in a file of `save_pth`, which is stored as it is.
-fn pickle_of(bytes: &[u8]) -> &[u8] {
-    let begin = bytes.windows(2).position(|window| window == [0x80, 2]).unwrap();
-    let length = bytes[begin..].windows(5).position(|window| window == b".PK\x03\x04").unwrap();
-    &bytes[begin..=begin + length]
-}
-
-/// CRC-32 as zip has it.
-fn checksum(bytes: &[u8]) -> [u8; 4] {
-    let shift = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 };
-    let byte = |crc: u32, &byte: &u8| (0..8).fold(crc ^ u32::from(byte), shift);
-    (!bytes.iter().fold(!0, byte)).to_le_bytes()
-}
