@@ -10,6 +10,7 @@ from pycocotools.cocoeval import COCOeval
 
 with contextlib.redirect_stdout(io.StringIO()):
     truth = COCO(sys.argv[1])
+    truth.dataset.setdefault("info", {})  # `loadRes` of older versions wants it
     judge = COCOeval(truth, truth.loadRes(sys.argv[2]), "segm")
     judge.evaluate()
     judge.accumulate()
