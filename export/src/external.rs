@@ -73,6 +73,43 @@ pub fn split(bytes: &[u8], info: &ModelInfo, name: &str) -> Result<(Vec<u8>, Vec
     Ok((model.encode_to_vec(), data))
 }
 
+/// The model at `path`, whatever lies beside it put back into it.
+///
+/// # Errors
+/// A file that can't be read or is none of ours, or other weights than it was written with.
+pub fn joined(path: &Path) -> Result<Vec<u8>> {
+    let bytes = fs_err::read(path)?;
+    let read = || -> Result<Option<Vec<u8>>> {
+        let mut model = ModelProto::decode(&*bytes)?;
+        let (info, _) = ModelInfo::read(&bytes.clone().into())?;
+        let Some(external) = &info.external else { return Ok(None) };
+        external.check(path)?;
+        let data = fs_err::read(external.beside(path)?)?;
+        let Some(graph) = model.graph.as_mut() else { bail!("a model without a graph") };
+        for tensor in graph.initializer.iter_mut().filter(|tensor| tensor.data_location == 1) {
+            tensor.raw_data = placed(tensor, &data)?.to_vec();
+            (tensor.external_data, tensor.data_location) = (Vec::new(), 0);
+        }
+        let info = ModelInfo { external: None, ..info };
+        model.metadata_props = info.entries(&graph.encode_to_vec())?;
+        Ok(Some(model.encode_to_vec()))
+    };
+    let joined = read().with_context(|| format!("failed to read the model {}", path.display()))?;
+    Ok(joined.unwrap_or(bytes))
+}
+
+fn placed<'a>(tensor: &TensorProto, data: &'a [u8]) -> Result<&'a [u8]> {
+    let number = |key: &str| -> Result<usize> {
+        let entry = tensor.external_data.iter().find(|entry| entry.key == key);
+        let entry = entry.with_context(|| format!("{} has no {key}", tensor.name))?;
+        entry.value.parse().with_context(|| format!("{key} of {}", tensor.name))
+    };
+    let (offset, length) = (number("offset")?, number("length")?);
+    let end = offset.checked_add(length);
+    end.and_then(|end| data.get(offset..end))
+        .with_context(|| format!("{} lies outside the file of weights", tensor.name))
+}
+
 fn place(tensor: &mut TensorProto, file: &str, offset: usize, length: usize) {
     let entry = |key: &str, value: String| StringStringEntryProto { key: key.into(), value };
     tensor.external_data = vec![

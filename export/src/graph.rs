@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use candle_core::{Result, bail};
 
-use crate::onnx::{AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::onnx::{AttributeProto, GraphProto, INT64, NodeProto, TensorProto, ValueInfoProto};
 
 #[derive(Default)]
 struct Graph {
@@ -122,6 +122,15 @@ impl Builder {
     /// None in practice: equal names have equal content.
     pub fn scalar(&self, value: f32) -> Result<Value> {
         self.root().constant(TensorProto::floats(&format!("number.{value:e}"), &[], &[value]))
+    }
+
+    /// A single whole number, a scalar.
+    ///
+    /// # Errors
+    /// None in practice: equal names have equal content.
+    pub fn whole(&self, value: i64) -> Result<Value> {
+        let tensor = TensorProto::raw(INT64, &[], value.to_le_bytes().to_vec());
+        self.root().constant(TensorProto { name: format!("whole.{}", number(value)), ..tensor })
     }
 
     fn root(&self) -> Self {

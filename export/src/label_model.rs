@@ -24,7 +24,16 @@ impl LabelModel {
         let (info, _) = ModelInfo::read(&bytes)?;
         ensure!(info.network == NetworkKind::Labels, "a graph of kind `{}`", info.network);
         let session = builder(options)?.commit_from_memory(&bytes).map_err(plain)?;
-        Ok(Self { session, info })
+        Ok(Self::from_session(session, info))
+    }
+
+    pub(crate) fn from_session(session: Session, info: ModelInfo) -> Self {
+        Self { session, info }
+    }
+
+    /// Ends the profile; the path of its file.
+    pub(crate) fn end_profiling(&mut self) -> Result<String> {
+        self.session.end_profiling().map_err(plain)
     }
 
     /// The model's description of itself.

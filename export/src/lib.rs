@@ -12,6 +12,7 @@
 //! | `labels` | one graph from photo to mask |
 //! | `quantize` | 8-bit models |
 //! | `probe`, `verify` | Candle and ONNX Runtime compared; the first diverging node |
+//! | `runtime_report` | what ONNX Runtime did with a model |
 //! | `checkpoint`, `network`, `settings`, `cli` | the program `irn-export` |
 
 pub mod external;
@@ -40,6 +41,8 @@ pub mod network;
 pub mod probe;
 #[cfg(feature = "graph")]
 pub mod quantize;
+#[cfg(feature = "graph")]
+pub mod runtime_report;
 #[cfg(feature = "graph")]
 pub mod settings;
 #[cfg(feature = "graph")]

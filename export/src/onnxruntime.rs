@@ -8,7 +8,7 @@ use irn_models::error::Hint;
 use ndarray::{ArrayD, ArrayView4};
 use ort::environment::Environment;
 use ort::session::Session as OrtSession;
-use ort::session::builder::SessionBuilder;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::{PrimitiveTensorElementType, TensorRef};
 use prost::bytes::Bytes;
 
@@ -33,11 +33,13 @@ pub struct SessionOptions {
     pub device: Device,
     /// Idle threads wait actively: faster where this session alone uses the machine.
     pub spinning: bool,
+    /// Nothing in the graph is fused or rearranged.
+    pub as_written: bool,
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { threads: 1, device: Device::Cpu, spinning: false }
+        Self { threads: 1, device: Device::Cpu, spinning: false, as_written: false }
     }
 }
 
@@ -106,7 +108,12 @@ impl Session {
         Self::with_outputs(session, outputs)
     }
 
-    fn with_outputs(session: OrtSession, outputs: Vec<String>) -> Result<Self> {
+    /// Ends the profile; the path of its file.
+    pub(crate) fn end_profiling(&mut self) -> Result<String> {
+        self.session.end_profiling().map_err(plain)
+    }
+
+    pub(crate) fn with_outputs(session: OrtSession, outputs: Vec<String>) -> Result<Self> {
         let input = match session.inputs() {
             [input] => input.name().to_string(),
             inputs => return Err(anyhow!("a model with {} inputs, not 1", inputs.len())),
@@ -170,7 +177,12 @@ pub(crate) fn builder(options: &SessionOptions) -> Result<SessionBuilder> {
     let builder = OrtSession::builder(environment()?).map_err(plain)?;
     let builder = builder.with_intra_threads(options.threads.max(1)).map_err(plain)?;
     let builder = builder.with_intra_op_spinning(options.spinning).map_err(plain)?;
-    builder.with_memory_pattern(false).map_err(plain)
+    let builder = builder.with_memory_pattern(false).map_err(plain)?;
+    let level = match options.as_written {
+        true => GraphOptimizationLevel::Disable,
+        false => GraphOptimizationLevel::All,
+    };
+    builder.with_optimization_level(level).map_err(plain)
 }
 
 /// The process's one environment, which loads the library on first use.

@@ -46,10 +46,34 @@ fn a_checkpoint_becomes_a_model_that_agrees_with_it() {
     let export = irn_export(&["onnx", &ours, "--out", &model]);
     assert!(export.status.success(), "{}", String::from_utf8_lossy(&export.stderr));
     assert!(Path::new(&model).is_file());
-    let agree = irn_export(&["verify", &model, &ours]);
+    let agree = irn_export(&["verify", &model, "--against", &ours]);
     assert!(agree.status.success(), "{}", String::from_utf8_lossy(&agree.stderr));
-    let differ = irn_export(&["verify", &model, &other]);
+    let differ = irn_export(&["verify", &model, "--against", &other]);
     assert_eq!(differ.status.code(), Some(1), "{}", String::from_utf8_lossy(&differ.stdout));
+}
+
+#[test]
+fn a_model_alone_is_checked_and_reported_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_string();
+    let (stored, model) = (path("a.safetensors"), path("a.onnx"));
+    write_checkpoint(Path::new(&stored), 1);
+    let export = irn_export(&["onnx", &stored, "--out", &model, "--external-data"]);
+    assert!(export.status.success(), "{}", said(&export));
+    let alone = irn_export(&["verify", &model, "--runtime-report", "--json"]);
+    assert!(alone.status.success(), "{}", said(&alone));
+    let found: serde_json::Value = serde_json::from_slice(&alone.stdout).unwrap();
+    assert_eq!(found["report"]["comparisons"].as_array().unwrap().len(), 8);
+    let cpu = &found["runtime"]["used"]["CPUExecutionProvider"];
+    assert!(cpu["nodes"].as_u64().unwrap() > 20, "{found}");
+    assert_eq!(found["runtime"]["fallbacks"], serde_json::json!([]));
+    let offered = found["runtime"]["offered"].as_array().unwrap();
+    assert!(offered.contains(&"CPUExecutionProvider".into()), "{found}");
+    let agree = irn_export(&["verify", &model, "--against", &stored, "--runtime-report"]);
+    assert!(said(&agree).contains("fallbacks    none"), "{}", said(&agree));
+    fs_err::write(path("a.onnx.data"), b"other").unwrap();
+    let damaged = irn_export(&["verify", &model]);
+    assert!(said(&damaged).contains("holds other weights"), "{}", said(&damaged));
 }
 
 #[test]

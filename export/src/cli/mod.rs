@@ -7,6 +7,7 @@ mod inspect;
 mod labels;
 mod onnx;
 mod photos;
+mod verify;
 mod web;
 
 use std::io::Write;
@@ -29,7 +30,8 @@ Examples:
   irn-export onnx out/cam.safetensors --out out/cam.onnx
   irn-export onnx sess/res50_irn.pth --out irn.onnx onnx.tolerance=1e-5
   irn-export onnx sess/res50_cam.pth.pth --out cam.onnx --classes cat,dog,bird
-  irn-export verify out/cam.onnx out/cam.safetensors 'onnx.sizes=[[1,375,500]]'
+  irn-export verify out/cam.onnx --against out/cam.safetensors 'onnx.sizes=[[1,375,500]]'
+  irn-export verify labels.onnx --runtime-report run.threads=2
   irn-export onnx --graph labels out/cam.safetensors out/irn.safetensors --out labels.onnx
   irn-export onnx out/cam.safetensors --out cam8.onnx --int8 photos/
   irn-export web --cam out/cam.onnx --irn out/irn.onnx --out page
@@ -77,14 +79,21 @@ enum Verb {
     /// Compare an ONNX file with the checkpoint it was written from, on photos of several odd sizes.
     ///
     /// Prints the largest absolute and relative difference of every output; where one is out of
-    /// tolerance, the first node that differs, and exits with 1.
+    /// tolerance, the first node that differs, and exits with 1. Without a checkpoint the file is compared
+    /// with itself: ONNX Runtime changes the graph for the machine it runs on, and this says by how much
+    /// that changes the result.
     #[command(after_help = EXAMPLES)]
     Verify {
-        /// File to check.
+        /// File to check: a network, or (without --against) a graph of labels.
         model: PathBuf,
-        /// Trained network.
-        checkpoint: PathBuf,
-        /// Print the comparison as JSON.
+        /// The trained network it was written from.
+        #[arg(long, value_name = "CHECKPOINT")]
+        against: Option<PathBuf>,
+        /// Also say what ONNX Runtime is and did: library, providers, the operations that each ran, what
+        /// ran elsewhere than asked.
+        #[arg(long)]
+        runtime_report: bool,
+        /// Print everything as JSON.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -208,8 +217,8 @@ pub fn main() -> ExitCode {
         Verb::Onnx { checkpoint, graph: Graph::Labels, form, out, common, .. } => {
             labels::labels(&checkpoint, &out, &form, common)
         }
-        Verb::Verify { model, checkpoint, json, common } => {
-            onnx::check(&model, &checkpoint, json, &common)
+        Verb::Verify { model, against, runtime_report, json, common } => {
+            verify::check(&model, against.as_deref(), runtime_report, json, &common)
         }
         Verb::Web { cam, irn, out, page } => web::web(&cam, &irn, &out, page.as_deref()),
         Verb::Pth { checkpoint, out, common } => convert::pth(&checkpoint, &out, &common),
@@ -258,7 +267,8 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
-        let arguments = ["irn-export", "verify", "a.onnx", "b.safetensors", "run.threads=2"];
+        let arguments =
+            ["irn-export", "verify", "a.onnx", "run.threads=2", "--against=b.safetensors"];
         let Verb::Verify { common, .. } = Cli::parse_from(arguments).verb else { panic!("verify") };
         assert_eq!(common.overrides, ["run.threads=2"]);
     }

@@ -1,4 +1,4 @@
-//! `irn-export onnx` and `verify`: the model written, and compared with Candle.
+//! `irn-export onnx`: the model written, and compared with Candle.
 
 use std::path::Path;
 
@@ -42,19 +42,6 @@ pub fn onnx(
         classes.len()
     );
     Ok(true)
-}
-
-pub fn check(model: &Path, checkpoint: &Path, json: bool, common: &Common) -> Result<bool> {
-    let plan = common.plan()?;
-    let (network, _) = common.network(checkpoint)?;
-    let bytes = fs_err::read(model)?;
-    let report = verify(&network, bytes, &plan)
-        .with_context(|| format!("failed to compare {}", model.display()))?;
-    match json {
-        true => println!("{}", serde_json::to_string_pretty(&report)?),
-        false => println!("{report}"),
-    }
-    Ok(report.passed())
 }
 
 #[cfg(test)]

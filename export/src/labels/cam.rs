@@ -3,10 +3,10 @@
 use anyhow::{Context, Result};
 use irn_models::CamNet;
 
-use super::Part;
 use super::tools::{Photo, Tools};
+use super::{Part, bicubic};
 use crate::graph::{Builder, Value};
-use crate::onnx::AttributeProto;
+use crate::onnx::{AttributeProto, FLOAT, INT64};
 use crate::symbol::Symbol;
 
 /// The numbers of the classes whose entry is not zero, i64 `(present,)`.
@@ -50,7 +50,7 @@ fn at_scale(
     present: &Value,
 ) -> Result<Value> {
     let tools = Tools::new(here);
-    let pixels = resized(here, photo, scale)?;
+    let pixels = at_size(here, photo, scale)?;
     let pair = Tools::new(weights).normalised_pair(&pixels, cam.info)?;
     let scores = cam.net.forward(&Symbol::photo(pair, weights, &cam.info.form)?)?;
     let axis = vec![("axis", 1i64).into()];
@@ -60,29 +60,15 @@ fn at_scale(
     tools.resize(&map, "quarter", &photo.quarter)
 }
 
-/// The photo at another size, as Pillow's bicubic filter makes it (but for its rounding between the
-/// two directions).
-fn resized(here: &Builder, photo: &Photo, scale: f64) -> Result<Value> {
-    let pixels = photo.pixels.within(here);
+/// The photo at another size, rounded as numpy does.
+fn at_size(here: &Builder, photo: &Photo, scale: f64) -> Result<Value> {
     if scale == 1.0 {
-        return Ok(pixels);
+        return Ok(photo.pixels.within(here));
     }
-    let tools = Tools::new(here);
-    let float = |to: i32| -> Vec<AttributeProto> { vec![("to", i64::from(to)).into()] };
-    let size = photo.size.within(here).op("size.float", "Cast", &[], float(crate::onnx::FLOAT))?;
+    let to_type = |to: i32| -> Vec<AttributeProto> { vec![("to", i64::from(to)).into()] };
+    let size = photo.size.within(here).op("size.float", "Cast", &[], to_type(FLOAT))?;
     let size = size.op("size.scaled", "Mul", &[&here.scalar(scale as f32)?], vec![])?;
     let size = size.op("size.round", "Round", &[], vec![])?;
-    let size = size.op("size", "Cast", &[], float(crate::onnx::INT64))?;
-    let shape = pixels.op("shape", "Shape", &[], vec![])?;
-    let channels = tools.slice(&shape, "channels", (0, 2), 0)?;
-    let sizes = channels.op("sizes", "Concat", &[&size], vec![("axis", 0i64).into()])?;
-    let none = here.value(String::new());
-    let cubic = vec![
-        ("antialias", 1i64).into(),
-        ("coordinate_transformation_mode", "half_pixel").into(),
-        ("cubic_coeff_a", -0.5f32).into(),
-        ("exclude_outside", 1i64).into(),
-        ("mode", "cubic").into(),
-    ];
-    Ok(pixels.op("pixels", "Resize", &[&none, &none, &sizes], cubic)?)
+    let size = size.op("size", "Cast", &[], to_type(INT64))?;
+    bicubic::resized(here, &photo.pixels, &photo.size.within(here), &size)
 }

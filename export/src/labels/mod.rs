@@ -6,6 +6,7 @@
 //! and `label`, u8 `(height, width)`, 0 for background and class + 1. The steps are those of
 //! `irn-infer cam` and `sem-seg`; the power of the transition matrix is the same Chebyshev sum.
 
+mod bicubic;
 mod cam;
 mod relations;
 mod scores;
@@ -23,7 +24,8 @@ use crate::graph::Builder;
 use crate::info::{ModelInfo, NetworkKind};
 use crate::onnx::{FLOAT, UINT8, ValueInfoProto};
 
-/// The first operator set with an antialiased `Resize`, and the one written unless a later is asked for.
+/// The first operator set whose `ReduceMax` takes its axes as an input, and the one written unless a later is
+/// asked for.
 pub const OPSET: i64 = 18;
 
 /// How the masks are made; the defaults are those of `irn-infer`.
