@@ -5,30 +5,17 @@ use std::path::Path;
 use anyhow::Result;
 use ndarray::Ix3;
 
+use super::each::each;
 use super::{Context, Outcome, cam};
-use crate::data::dataset::{Dataset, Item};
+use crate::data::dataset::Dataset;
 use crate::data::npy;
-use crate::overlap::overlapped;
-use crate::progress::Progress;
 
 /// Writes the CAMs of `set` to `dir`; images without CAMs are skipped and listed.
 ///
 /// # Errors
 /// Ctrl-C. A file that can't be written counts as skipped.
 pub fn run(context: &Context, set: &Dataset, dir: &Path) -> Result<Outcome> {
-    let mut outcome = Outcome::default();
-    let mut progress = Progress::new("export-npy", set.items.len(), "images");
-    let work = |item: &Item| (item.name.clone(), write(context, &item.name, dir));
-    let lookahead = 2 * context.config.run.thread_count();
-    overlapped(&context.pool, lookahead, set.items.iter(), work, |(name, written)| {
-        progress.advance(1);
-        match written {
-            Ok(()) => outcome.done += 1,
-            Err(error) => drop(outcome.skipped.insert(name, format!("{error:#}"))),
-        }
-        Ok(())
-    })?;
-    progress.finish();
+    let outcome = each(context, "export-npy", set, |item| write(context, &item.name, dir))?;
     eprintln!("wrote {} files to {}", outcome.done, dir.display());
     Ok(outcome)
 }

@@ -4,11 +4,10 @@
 use anyhow::Result;
 use ndarray::{Array3, Ix3};
 
+use super::each::each;
 use super::{Context, Outcome, cam, ins_seg, ir_label, irn, sem_seg};
 use crate::data::dataset::{Dataset, Item};
 use crate::data::photo::{read_label, read_photo, write_rgb_png};
-use crate::overlap::overlapped;
-use crate::progress::Progress;
 use crate::store::Stage;
 use crate::view::{Picture, field, heat, instances, labels, strip};
 
@@ -84,24 +83,10 @@ fn truth(item: &Item, photo: &Array3<u8>, names: &[String]) -> Result<Vec<(Strin
 /// A directory that can't be written, Ctrl-C. Single images that fail are skipped and listed.
 pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let dir = context.dir("draw")?;
-    let mut outcome = Outcome::default();
-    let mut progress = Progress::new("draw", set.items.len(), "images");
-    let work = |item: &Item| {
-        let drawn = panels(context, item).and_then(|panels| {
-            write_rgb_png(&dir.join(format!("{}.png", item.name)), strip::grid(&panels, 5).view())
-        });
-        (item.name.clone(), drawn)
-    };
-    let lookahead = 2 * context.config.run.thread_count();
-    overlapped(&context.pool, lookahead, set.items.iter(), work, |(name, drawn)| {
-        progress.advance(1);
-        match drawn {
-            Ok(()) => outcome.done += 1,
-            Err(error) => drop(outcome.skipped.insert(name, format!("{error:#}"))),
-        }
-        Ok(())
+    let outcome = each(context, "draw", set, |item| {
+        let path = dir.join(format!("{}.png", item.name));
+        write_rgb_png(&path, strip::grid(&panels(context, item)?, 5).view())
     })?;
-    progress.finish();
     eprintln!("pictures in {}", dir.display());
     Ok(outcome)
 }

@@ -5,6 +5,7 @@ pub mod cam;
 pub mod classes;
 pub mod coco;
 pub mod context;
+mod each;
 pub mod eval;
 pub mod export_npy;
 pub mod figures;

@@ -5,14 +5,13 @@ use std::path::Path;
 use anyhow::Result;
 use ndarray::{Array2, Array3, ArrayView3};
 
+use super::each::each;
 use super::sweep::score_maps;
 use super::{Context, Outcome};
 use crate::data::dataset::{Dataset, Item};
 use crate::data::npy::{Array, npz};
 use crate::data::photo::{voc_palette, write_palette_png};
 use crate::label::semantic::label_of;
-use crate::overlap::overlapped;
-use crate::progress::Progress;
 use crate::store::Stage;
 
 /// Writes for every image of `set`
@@ -28,21 +27,8 @@ use crate::store::Stage;
 pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let names = ["scores", "confidence", "sem_seg_sure"];
     let dirs = names.map(|name| context.config.run.out.join(name));
-    let mut outcome = Outcome::default();
-    let mut progress = Progress::new("scores", set.items.len(), "images");
-    let work = |item: &Item| {
-        (item.name.clone(), write(context, item, dirs.each_ref().map(|dir| dir.as_path())))
-    };
-    let lookahead = 2 * context.config.run.thread_count();
-    overlapped(&context.pool, lookahead, set.items.iter(), work, |(name, written)| {
-        progress.advance(1);
-        match written {
-            Ok(()) => outcome.done += 1,
-            Err(error) => drop(outcome.skipped.insert(name, format!("{error:#}"))),
-        }
-        Ok(())
-    })?;
-    progress.finish();
+    let work = |item: &Item| write(context, item, dirs.each_ref().map(|dir| dir.as_path()));
+    let outcome = each(context, "scores", set, work)?;
     eprintln!("score maps in {}", dirs[0].display());
     Ok(outcome)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use ndarray::{ArrayView2, ArrayView3};
-use png::{BitDepth, ColorType};
+use png::{BitDepth, ColorType, Compression};
 
 use crate::data::atomic::write_atomically;
 
@@ -72,8 +72,10 @@ fn write_png(
         let mut encoder = png::Encoder::new(writer, width, height);
         encoder.set_depth(BitDepth::Eight);
         encoder.set_color(palette.map_or(ColorType::Rgb, |_| ColorType::Indexed));
-        if let Some(palette) = palette {
-            encoder.set_palette(palette.as_flattened());
+        match palette {
+            Some(palette) => encoder.set_palette(palette.as_flattened()),
+            // Two thirds of the time of `draw` went into making photos a little smaller.
+            None => encoder.set_compression(Compression::Fast),
         }
         let mut picture = encoder.write_header()?;
         picture.write_image_data(values)?;
