@@ -149,7 +149,6 @@ impl Banded {
     }
 
     /// Weights of all pairs, both directions and the diagonal counted: `(nonzero ones, their sum)`.
-    #[cfg(test)]
     pub fn census(&self) -> (usize, f64) {
         let (mut count, mut total) = (0, 0.0);
         for (line, row) in self

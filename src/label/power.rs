@@ -62,6 +62,13 @@ impl Power {
     }
 }
 
+/// How many levels at once of `count` maps leave the rows in the cache.
+pub fn depth(matrix: &Banded, count: usize) -> usize {
+    let rim = matrix.strips.rim;
+    let row = matrix.row_bytes() + 3 * count * matrix.strips.pitch() * size_of::<Wide>();
+    ((CACHE / row).saturating_sub(2 * rim) / rim.max(1)).clamp(1, LEVELS)
+}
+
 /// Between products.
 struct State<'a> {
     matrix: &'a Banded,
@@ -83,7 +90,7 @@ impl State<'_> {
         let (rim, height, pitch) =
             (self.matrix.strips.rim, self.matrix.strips.height, self.pitch());
         let terms = self.matrix.terms(self.count);
-        let depth = self.depth();
+        let depth = depth(self.matrix, self.count);
         for (turn, steps) in steps.chunks(depth).enumerate() {
             for front in 0..height + rim * (steps.len() - 1) {
                 for (level, &step) in steps.iter().enumerate() {
@@ -97,13 +104,6 @@ impl State<'_> {
                 }
             }
         }
-    }
-
-    /// How many levels at once leave the rows in the cache.
-    fn depth(&self) -> usize {
-        let rim = self.matrix.strips.rim;
-        let row = self.matrix.row_bytes() + 3 * self.pitch() * size_of::<Wide>();
-        ((CACHE / row).saturating_sub(2 * rim) / rim.max(1)).clamp(1, LEVELS)
     }
 
     /// Makes all products one after the other, each with all threads.

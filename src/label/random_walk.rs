@@ -76,10 +76,9 @@ pub fn random_walk(x: ArrayView3<f32>, edge: ArrayView2<f32>, walk: &Walk) -> Ar
     }
     let spreading =
         Spreading::new(edge, walk.radius, walk.beta, 1 << walk.exp_times.min(Walk::MOST_TIMES));
-    // Threads with maps of their own need not wait for each other; but few maps are shared.
     let threads = rayon::current_num_threads();
     let groups = busy.len().div_ceil(MAPS);
-    if threads > 1 && busy.len() < 2 * threads {
+    if spreading.is_shared(busy.len(), threads) {
         let size = busy.len().div_ceil(groups);
         busy.chunks_mut(size).for_each(|group| spreading.spread(group, false));
     } else {

@@ -4,7 +4,8 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use super::affinity::affinities;
 use super::banded::Banded;
-use super::power::Power;
+use super::power::{Power, depth};
+use super::product::MAPS;
 use super::wide::Wide;
 
 /// What all maps have in common.
@@ -30,7 +31,13 @@ impl Spreading {
         Self { matrix, power, roots, inverse }
     }
 
-    /// Replaces up to [`MAPS`](super::product::MAPS) maps by what they become; `alone` by this thread,
+    /// Whether threads should share every map. Those with maps of their own need not wait for each
+    /// other; but few maps may not be enough, and weights that no cache holds are better read once.
+    pub fn is_shared(&self, maps: usize, threads: usize) -> bool {
+        threads > 1 && (maps < 2 * threads || depth(&self.matrix, MAPS) < 2)
+    }
+
+    /// Replaces up to [`MAPS`] maps by what they become; `alone` by this thread,
     /// else by all.
     pub fn spread(&self, maps: &mut [ArrayViewMut2<f32>], alone: bool) {
         let state = self.power.apply(&self.matrix, maps.len(), self.gather(maps), alone);
