@@ -19,7 +19,6 @@ mod power;
 mod product;
 pub mod random_walk;
 pub mod semantic;
-mod simd;
 mod spreading;
 pub mod strips;
 mod terms;
