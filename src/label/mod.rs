@@ -15,10 +15,14 @@ mod field;
 pub mod instances;
 pub mod interpolate;
 pub mod merge;
+mod power;
 mod product;
 pub mod random_walk;
 pub mod semantic;
-mod simd;
+mod spreading;
+pub mod strips;
+mod terms;
+pub mod wide;
 pub mod winners;
 
 pub use self::{

@@ -6,13 +6,12 @@
 //! banded with eigenvalues in `[-1, 1]`, and `S^n` is a short sum of Chebyshev polynomials.
 
 use anyhow::{Result, ensure};
-use irn_models::chebyshev::coefficients;
-use ndarray::{Array3, ArrayView2, ArrayView3, Axis};
+use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::affinity::affinities;
-use super::banded::Banded;
-use super::product::{MAPS, Step};
+use super::product::MAPS;
+use super::spreading::Spreading;
 
 /// How far and how willingly scores spread.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,115 +69,28 @@ impl Walk {
 pub fn random_walk(x: ArrayView3<f32>, edge: ArrayView2<f32>, walk: &Walk) -> Array3<f32> {
     assert_eq!((x.dim().1, x.dim().2), edge.dim(), "maps and boundaries have one size");
     let mut maps = &x * &edge.map(|edge| 1.0 - edge);
-    let busy: Vec<usize> = (0..maps.dim().0)
-        .filter(|&c| maps.index_axis(Axis(0), c).iter().any(|&v| v != 0.0))
-        .collect();
+    let busy = |map: &ArrayViewMut2<f32>| map.iter().any(|&value| value != 0.0);
+    let mut busy: Vec<_> = maps.outer_iter_mut().filter(busy).collect();
     if busy.is_empty() || walk.radius < 2 {
         return maps;
     }
-    let mut matrix = affinities(edge, walk.radius, walk.beta);
-    let degrees = matrix.degrees();
-    let roots: Vec<f64> = degrees.iter().map(|degree| degree.sqrt()).collect();
-    let inverse: Vec<f64> =
-        roots.iter().map(|&root| if root > 0.0 { 1.0 / root } else { 0.0 }).collect();
-    matrix.scale(&inverse);
-    let plan = Plan::new(walk.exp_times);
+    let spreading =
+        Spreading::new(edge, walk.radius, walk.beta, 1 << walk.exp_times.min(Walk::MOST_TIMES));
+    let threads = rayon::current_num_threads();
     let groups = busy.len().div_ceil(MAPS);
-    for group in busy.chunks(busy.len().div_ceil(groups)) {
-        let mut state = gather(&matrix, &maps, group, &roots);
-        state = plan.apply(&matrix, group.len(), state);
-        scatter(&matrix, &mut maps, group, &inverse, &state);
+    if spreading.is_shared(busy.len(), threads) {
+        let size = busy.len().div_ceil(groups);
+        busy.chunks_mut(size).for_each(|group| spreading.spread(group, false));
+    } else {
+        let size = busy.len().div_ceil(groups.next_multiple_of(threads));
+        busy.par_chunks_mut(size).for_each(|group| spreading.spread(group, true));
     }
     maps
 }
 
-/// How the power is computed.
-enum Plan {
-    /// One product after the other.
-    Plain(u64),
-    /// The sum of Chebyshev polynomials.
-    Chebyshev(Vec<f64>),
-}
-
-impl Plan {
-    /// The cheaper of the two.
-    fn new(exp_times: u32) -> Self {
-        let steps = 1u64 << exp_times.min(Walk::MOST_TIMES);
-        if steps == 1 {
-            return Self::Plain(1);
-        }
-        let sum = coefficients(steps);
-        if (sum.len() as u64) <= steps { Self::Chebyshev(sum) } else { Self::Plain(steps) }
-    }
-
-    /// The power of `matrix` times `count` maps.
-    fn apply(&self, matrix: &Banded, count: usize, mut now: Vec<f32>) -> Vec<f32> {
-        let terms = matrix.terms(count);
-        let mut before = vec![0.0; now.len()];
-        let mut run = |step, now: &mut Vec<f32>, sum: &mut [f32]| {
-            matrix.step(count, &terms, step, now, &mut before, sum);
-            std::mem::swap(now, &mut before);
-        };
-        match self {
-            Self::Plain(steps) => {
-                let mut unused = vec![0.0; now.len()];
-                for _ in 0..*steps {
-                    run(Step { scale: 1.0, minus: 0.0, weight: 0.0 }, &mut now, &mut unused);
-                }
-                now
-            }
-            Self::Chebyshev(sum) => {
-                let mut total: Vec<f32> = now.iter().map(|value| sum[0] as f32 * value).collect();
-                for (k, &weight) in sum.iter().enumerate().skip(1) {
-                    let (scale, minus) = if k == 1 { (1.0, 0.0) } else { (2.0, 1.0) };
-                    run(Step { scale, minus, weight: weight as f32 }, &mut now, &mut total);
-                }
-                total
-            }
-        }
-    }
-}
-
-/// The maps of `group`, times `factors`, in the layout of the matrix.
-fn gather(matrix: &Banded, maps: &Array3<f32>, group: &[usize], factors: &[f64]) -> Vec<f32> {
-    let layout = matrix.layout;
-    let mut state = vec![0.0; layout.len(group.len())];
-    for (index, &channel) in group.iter().enumerate() {
-        for (y, row) in maps.index_axis(Axis(0), channel).rows().into_iter().enumerate() {
-            let factors = &factors[layout.row(1, 0, y)..];
-            let line = &mut state[layout.row(group.len(), index, y)..];
-            for ((out, value), factor) in line.iter_mut().zip(row).zip(factors) {
-                *out = (f64::from(*value) * factor) as f32;
-            }
-        }
-    }
-    state
-}
-
-/// Back to `maps`, times `factors`.
-fn scatter(
-    matrix: &Banded,
-    maps: &mut Array3<f32>,
-    group: &[usize],
-    factors: &[f64],
-    state: &[f32],
-) {
-    let layout = matrix.layout;
-    for (index, &channel) in group.iter().enumerate() {
-        let mut map = maps.index_axis_mut(Axis(0), channel);
-        for (y, mut row) in map.rows_mut().into_iter().enumerate() {
-            let factors = &factors[layout.row(1, 0, y)..];
-            let line = &state[layout.row(group.len(), index, y)..];
-            for ((out, value), factor) in row.iter_mut().zip(line).zip(factors) {
-                *out = (f64::from(*value) * factor) as f32;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use ndarray::Array2;
+    use ndarray::{Array2, Axis};
     use proptest::prelude::*;
 
     use super::*;
@@ -264,8 +176,10 @@ mod tests {
             pool.install(|| random_walk(x.view(), edge.view(), &Walk::default()))
         };
         let one = run(1);
+        // Two have maps of their own, many share each map.
         assert_eq!(one, run(2));
         assert_eq!(one, run(5));
+        assert_eq!(one, run(9));
         assert!(one.index_axis(Axis(0), 3).iter().all(|&value| value == 0.0));
     }
 

@@ -1,14 +1,12 @@
 //! How a lattice is built: the simplices of the points, the numbers of their corners, and which vertices
 //! are neighbours.
 
-use std::marker::PhantomData;
-
 use rayon::prelude::*;
 
 use super::blur::Chains;
 use super::simplex::{BLOCK, Grid, Lanes, Simplices};
 use super::vertex_table::{Key, NONE, VertexTable};
-use crate::label::simd::{Work, widest};
+use crate::vectors::widest;
 
 /// Blocks of points that one task looks at.
 pub const BLOCKS_PER_TASK: usize = 32;
@@ -38,13 +36,25 @@ impl<const V: usize> Parts<V> {
         grid: &Grid<D>,
         simplices: &[Simplices<V>],
     ) -> Self {
-        let number = |kind| widest(Number { simplices, kind, key: PhantomData });
+        let number = |kind| {
+            widest!([const V: usize, K: Key] number(
+                simplices: &[Simplices<V>],
+                kind: usize,
+            ) -> (VertexTable<K>, Vec<u32>))
+        };
         let (tables, numbers): (Vec<VertexTable<K>>, Vec<_>) =
             (0..V).into_par_iter().map(number).unzip();
         let kinds: [usize; V] = std::array::from_fn(|kind| tables[kind].keys().len());
         let blocks = blocks(simplices, &numbers, &firsts(&kinds), count);
         drop(numbers);
-        let chains = |axis| Chains::new(&widest(Neighbours { tables: &tables, grid, axis }));
+        let tables = &tables[..];
+        let chains = |axis| {
+            Chains::new(&widest!([const D: usize, K: Key] neighbours(
+                tables: &[VertexTable<K>],
+                grid: &Grid<D>,
+                axis: usize,
+            ) -> Vec<u32>))
+        };
         let axes = (0..V).into_par_iter().map(chains).collect();
         Self { blocks, kinds, axes }
     }
@@ -64,57 +74,47 @@ pub fn enclose<const D: usize, const V: usize>(
     let mut simplices = vec![Simplices::empty(); count.div_ceil(BLOCK)];
     let tasks = simplices.par_chunks_mut(BLOCKS_PER_TASK).enumerate();
     tasks.for_each(|(task, simplices)| {
-        widest(Enclose { grid, first: task * BLOCKS_PER_TASK * BLOCK, fill, simplices });
+        let first = task * BLOCKS_PER_TASK * BLOCK;
+        widest!([const D: usize, const V: usize, F: Fn(usize, &mut [Lanes<f32>; D])] enclose_some(
+            grid: &Grid<D>,
+            first: usize,
+            fill: &F,
+            simplices: &mut [Simplices<V>],
+        ));
     });
     simplices
 }
 
-/// A task of finding simplices.
-struct Enclose<'a, const D: usize, const V: usize, F> {
-    grid: &'a Grid<D>,
+/// The simplices of the points from `first` on.
+#[inline(always)]
+fn enclose_some<const D: usize, const V: usize>(
+    grid: &Grid<D>,
     first: usize,
-    fill: &'a F,
-    simplices: &'a mut [Simplices<V>],
-}
-
-impl<const D: usize, const V: usize, F> Work for Enclose<'_, D, V, F>
-where
-    F: Fn(usize, &mut [Lanes<f32>; D]),
-{
-    type Out = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let mut features = [[0.0; BLOCK]; D];
-        for (block, simplices) in self.simplices.iter_mut().enumerate() {
-            (self.fill)(self.first + block * BLOCK, &mut features);
-            self.grid.enclose(&features, simplices);
-        }
+    fill: &impl Fn(usize, &mut [Lanes<f32>; D]),
+    simplices: &mut [Simplices<V>],
+) {
+    let mut features = [[0.0; BLOCK]; D];
+    for (block, simplices) in simplices.iter_mut().enumerate() {
+        fill(first + block * BLOCK, &mut features);
+        grid.enclose(&features, simplices);
     }
 }
 
 /// Numbers the vertices that are corner `kind`, and gives every point's.
-struct Number<'a, const V: usize, K> {
-    simplices: &'a [Simplices<V>],
+#[inline(always)]
+fn number<const V: usize, K: Key>(
+    simplices: &[Simplices<V>],
     kind: usize,
-    key: PhantomData<K>,
-}
-
-impl<const V: usize, K: Key> Work for Number<'_, V, K> {
-    type Out = (VertexTable<K>, Vec<u32>);
-
-    #[inline(always)]
-    fn run(self) -> Self::Out {
-        let points = self.simplices.len() * BLOCK;
-        let mut table = VertexTable::with_capacity(points / 4);
-        let mut numbers = Vec::with_capacity(points);
-        for simplices in self.simplices {
-            for &key in &simplices.keys[self.kind] {
-                numbers.push(table.find_or_add(K::of(key)));
-            }
+) -> (VertexTable<K>, Vec<u32>) {
+    let points = simplices.len() * BLOCK;
+    let mut table = VertexTable::with_capacity(points / 4);
+    let mut numbers = Vec::with_capacity(points);
+    for simplices in simplices {
+        for &key in &simplices.keys[kind] {
+            numbers.push(table.find_or_add(K::of(key)));
         }
-        (table, numbers)
     }
+    (table, numbers)
 }
 
 fn blocks<const V: usize>(
@@ -137,38 +137,32 @@ fn blocks<const V: usize>(
 }
 
 /// The next neighbour of every vertex along `axis`, or [`NONE`].
-struct Neighbours<'a, const D: usize, K> {
-    tables: &'a [VertexTable<K>],
-    grid: &'a Grid<D>,
+#[inline(always)]
+fn neighbours<const D: usize, K: Key>(
+    tables: &[VertexTable<K>],
+    grid: &Grid<D>,
     axis: usize,
-}
-
-impl<const D: usize, K: Key> Work for Neighbours<'_, D, K> {
-    type Out = Vec<u32>;
-
-    #[inline(always)]
-    fn run(self) -> Vec<u32> {
-        let counts: Vec<usize> = self.tables.iter().map(|table| table.keys().len()).collect();
-        let mut next = vec![NONE; counts.iter().sum()];
-        let mut rest = &mut next[..];
-        for (kind, &count) in counts.iter().enumerate() {
-            let other = if kind == 0 { D } else { kind - 1 };
-            let first = counts[..other].iter().sum::<usize>() as u32;
-            let step = self.grid.blur_step(self.axis, kind);
-            let (part, others) = rest.split_at_mut(count);
-            for (next, keys) in part.chunks_mut(BLOCK).zip(self.tables[kind].keys().chunks(BLOCK)) {
-                for key in keys {
-                    self.tables[other].fetch(key.plus(step));
-                }
-                for (next, key) in next.iter_mut().zip(keys) {
-                    let found = self.tables[other].find(key.plus(step));
-                    *next = if found == NONE { NONE } else { first + found };
-                }
+) -> Vec<u32> {
+    let counts: Vec<usize> = tables.iter().map(|table| table.keys().len()).collect();
+    let mut next = vec![NONE; counts.iter().sum()];
+    let mut rest = &mut next[..];
+    for (kind, &count) in counts.iter().enumerate() {
+        let other = if kind == 0 { D } else { kind - 1 };
+        let first = counts[..other].iter().sum::<usize>() as u32;
+        let (step, table) = (grid.blur_step(axis, kind), &tables[other]);
+        let (part, others) = rest.split_at_mut(count);
+        for (next, keys) in part.chunks_mut(BLOCK).zip(tables[kind].keys().chunks(BLOCK)) {
+            for key in keys {
+                table.fetch(key.plus(step));
             }
-            rest = others;
+            for (next, key) in next.iter_mut().zip(keys) {
+                let found = table.find(key.plus(step));
+                *next = if found == NONE { NONE } else { first + found };
+            }
         }
-        next
+        rest = others;
     }
+    next
 }
 
 #[cfg(test)]
@@ -186,17 +180,10 @@ mod tests {
     #[test]
     fn plain_loops_enclose_in_the_same_simplices() {
         let grid = Grid::new(&[3.1; 5]).unwrap();
-        let enclosed = |wide: bool| {
-            let mut simplices = vec![Simplices::<6>::empty(); 5];
-            let task = Enclose { grid: &grid, first: 0, fill: &fill, simplices: &mut simplices };
-            if wide {
-                widest(task)
-            } else {
-                task.run()
-            }
-            simplices
-        };
-        for (wide, plain) in enclosed(true).iter().zip(&enclosed(false)) {
+        let wide = enclose::<5, 6>(5 * BLOCK, &grid, &fill);
+        let mut plain = vec![Simplices::<6>::empty(); 5];
+        enclose_some(&grid, 0, &fill, &mut plain);
+        for (wide, plain) in wide.iter().zip(&plain) {
             assert!(wide.keys == plain.keys && wide.weights == plain.weights);
         }
     }

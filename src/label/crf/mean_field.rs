@@ -14,7 +14,7 @@ use super::DenseCrf;
 use super::permutohedral::LatticeValues;
 use super::simplex::{BLOCK, Lanes};
 use super::softmax::Odds;
-use crate::label::simd::{Work, widest};
+use crate::vectors::widest;
 
 /// Blocks of pixels that one task updates.
 const BLOCKS_PER_TASK: usize = 32;
@@ -86,7 +86,12 @@ impl<'a, const L: usize> MeanField<'a, L> {
         let background = self.background.par_chunks_mut(BLOCKS_PER_TASK * start.runs);
         classes.zip(background).enumerate().for_each(|(task, (classes, background))| {
             let first = task * BLOCKS_PER_TASK;
-            widest(Update { crf, start, groups, margin, messages, first, classes, background });
+            let update = Update { crf, start, groups, margin, messages, first };
+            widest!([const L: usize] update_blocks(
+                update: Update<'_, L>,
+                classes: &mut [[f32; L]],
+                background: &mut [Lanes<f32>],
+            ));
         });
     }
 
@@ -141,46 +146,46 @@ pub fn first_largest(background: f32, classes: &[f32]) -> usize {
     best
 }
 
-/// A task's blocks of pixels, on the way from messages to probabilities.
+/// What a task needs to know on the way from messages to probabilities.
 struct Update<'a, const L: usize> {
     crf: &'a DenseCrf,
     start: &'a Start,
     groups: usize,
     margin: f32,
     messages: Option<Messages<'a, L>>,
+    /// Number of the task's first block.
     first: usize,
-    classes: &'a mut [[f32; L]],
-    background: &'a mut [Lanes<f32>],
 }
 
-impl<const L: usize> Work for Update<'_, L> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Start { labels, runs, classes: count } = self.start;
-        let mut odds = vec![[0.0; BLOCK]; self.groups * L];
-        let classes = self.classes.chunks_exact_mut(BLOCK * self.groups);
-        let background = self.background.chunks_exact_mut(*runs);
-        for (block, (classes, background)) in (self.first..).zip(classes.zip(background)) {
-            let reach = match self.messages {
-                Some(messages) => {
-                    receive(self.crf, messages, block, &mut odds);
-                    &self.crf.reach[block]
-                }
-                None => {
-                    odds.fill([0.0; BLOCK]);
-                    &[0.0; BLOCK]
-                }
-            };
-            let labels = &labels[block * runs..][..*runs];
-            let channels = odds.chunks_exact_mut(*count).zip(background).zip(labels);
-            for ((odds, background), labels) in channels {
-                let margin = self.margin;
-                Odds { classes: odds, background }.update(reach, labels, margin);
+/// New probabilities of a task's blocks of pixels.
+#[inline(always)]
+fn update_blocks<const L: usize>(
+    update: Update<'_, L>,
+    classes: &mut [[f32; L]],
+    background: &mut [Lanes<f32>],
+) {
+    let Start { labels, runs, classes: count } = update.start;
+    let mut odds = vec![[0.0; BLOCK]; update.groups * L];
+    let classes = classes.chunks_exact_mut(BLOCK * update.groups);
+    let background = background.chunks_exact_mut(*runs);
+    for (block, (classes, background)) in (update.first..).zip(classes.zip(background)) {
+        let reach = match update.messages {
+            Some(messages) => {
+                receive(update.crf, messages, block, &mut odds);
+                &update.crf.reach[block]
             }
-            put_side_by_side(&odds, *runs * *count, classes);
+            None => {
+                odds.fill([0.0; BLOCK]);
+                &[0.0; BLOCK]
+            }
+        };
+        let labels = &labels[block * runs..][..*runs];
+        for ((odds, background), labels) in
+            odds.chunks_exact_mut(*count).zip(background).zip(labels)
+        {
+            Odds { classes: odds, background }.update(reach, labels, update.margin);
         }
+        put_side_by_side(&odds, *runs * *count, classes);
     }
 }
 

@@ -5,6 +5,7 @@
 //! bilateral one on distance and colour. The numbers are those of upstream's `crf_inference_label`
 //! (pydensecrf). What depends only on the photo is built once and serves all label maps.
 
+mod barycentric;
 mod blur;
 mod build;
 mod kernels;
