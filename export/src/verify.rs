@@ -149,7 +149,7 @@ pub fn verify(network: &Network, bytes: Vec<u8>, plan: &Plan) -> Result<Report> 
                 (normalised(&pixels, &info), found)
             }
         };
-        let expected = reference(network, &tensor(&photos)?)?;
+        let expected = reference(network, &photos)?;
         for ((output, expected), found) in kind.outputs().iter().zip(&expected).zip(&found) {
             let difference = difference(expected, found)?;
             report.comparisons.push(Comparison { output: output.to_string(), size, difference });
@@ -198,20 +198,17 @@ fn photos(size: [usize; 3]) -> Result<Array4<f32>> {
     Ok(Array4::from_shape_vec((n, 3, h, w), values.take(n * 3 * h * w).collect())?)
 }
 
-/// The outputs by Candle for `image`, f32 `(batch, 3, height, width)`, in the order of
-/// [`NetworkKind::outputs`].
-///
-/// # Errors
-/// Those of Candle: a tensor of another shape.
-pub fn reference(network: &Network, image: &Tensor) -> Result<[Tensor; 2]> {
+/// The outputs by Candle, in the order of [`NetworkKind::outputs`].
+fn reference(network: &Network, photos: &Array4<f32>) -> Result<[Tensor; 2]> {
+    let image = tensor(photos)?;
     Ok(match network {
         Network::Cam(net) => {
-            let scores = net.forward(image)?;
+            let scores = net.forward(&image)?;
             let logits = scores.mean((2, 3))?;
             [scores, logits]
         }
         Network::Irn(net) => {
-            let relations = net.forward_eval(image)?;
+            let relations = net.forward_eval(&image)?;
             [relations.edge, relations.displacement]
         }
     })
