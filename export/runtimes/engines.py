@@ -160,10 +160,10 @@ def pnnx(model, inputs):
 
 
 ENGINES = {
+    "onnxruntime": onnxruntime,
     "onnx.checker": checker,
     "onnx.shape_inference": shape_inference,
     "onnx.reference": onnx_reference,
-    "onnxruntime": onnxruntime,
     "openvino": openvino,
     "opencv": opencv,
     "tvm": tvm,

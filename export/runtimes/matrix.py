@@ -1,8 +1,7 @@
 """Does it say the same everywhere? irn's graphs in other runtimes against Candle: `make runtimes`.
 
 Every runtime gets every graph at every size and batch, in a process of its own, on one thread. Written:
-docs/runtimes.json, one object each, and docs/runtimes.md. `matrix.py RUNTIME ...` runs those only and
-writes nothing but what they found.
+docs/runtimes.json, one object each, and docs/runtimes.md.
 """
 
 import datetime
@@ -26,13 +25,15 @@ HERE = Path(__file__).resolve().parent
 PYTHON = [sys.executable, HERE / "engines.py"]
 RUST = [ROOT / ".deps/runtimes-rust/release/irn-runtimes"]
 WEB = ["node", HERE / "web.mjs"]
-# Name, command, and the package that tells the version.
+STORED = WORK / "rows.json"
+# Name, command, and the package that tells the version. The first's scores are the reference of the graph
+# `labels`.
 RUNTIMES = [(name, PYTHON, name.split(".")[0]) for name in ENGINES]
 RUNTIMES += [("onnxruntime-web", WEB, "npm"), ("tract", RUST, "tract-onnx")]
 RUNTIMES += [("rten", RUST, "rten"), ("candle-onnx", RUST, "candle-onnx")]
 PACKAGES = {"opencv": "opencv-python-headless", "tvm": "apache-tvm"}
 # Of a graph in one runtime.
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 200
 # Relative to the largest value of an output.
 TOLERANCE = 1e-3
 AGREEMENT = 0.999
@@ -173,25 +174,34 @@ def scores_of_onnxruntime():
 
 
 def main(wanted):
+    """All, or what is named: runtimes and graphs (`tract`, `labels-resnet18x0.5`); the rest stays as it was."""
     if not wanted:
         models.prepare()
-    chosen = [runtime for runtime in RUNTIMES if not wanted or runtime[0] in wanted]
-    chosen.sort(key=lambda runtime: runtime[0] != "onnxruntime")
-    rows = []
-    for runtime, command, package in chosen:
+    rows = {}
+    if wanted and STORED.exists():
+        rows = {tuple(key): found for key, found in json.loads(STORED.read_text())}
+    for runtime, command, package in RUNTIMES:
         for graph in GRAPHS:
-            found = list(rows_of(runtime, command, package, graph))
-            rows += found
-            good = sum(row["status"] == "ok" for row in found)
-            print(f"{runtime:20} {graph.key:20} {good} of {len(found)} ok", flush=True)
-            for reason in {row.get("reason") for row in found if row["status"] == "failed"}:
-                print(f"    {reason}", flush=True)
+            if wanted and not {runtime, graph.key} & set(wanted):
+                continue
+            rows[runtime, graph.key] = list(rows_of(runtime, command, package, graph))
+            tell(runtime, graph, rows[runtime, graph.key])
+            STORED.write_text(json.dumps(list(rows.items())))
         if runtime == "onnxruntime":
             scores_of_onnxruntime()
-    (WORK / "rows.json").write_text(json.dumps(rows))
-    if wanted:
-        return
-    rows += [row for graph in GRAPHS if graph is not LABELS for row in candle_rows(graph)]
+    order = [(runtime, graph.key) for runtime, _, _ in RUNTIMES for graph in GRAPHS]
+    found = [row for key in order for row in rows.get(key, [])]
+    write([row for graph in GRAPHS if graph is not LABELS for row in candle_rows(graph)] + found)
+
+
+def tell(runtime, graph, rows):
+    good = sum(row["status"] == "ok" for row in rows)
+    print(f"{runtime:20} {graph.key:20} {good} of {len(rows)} ok", flush=True)
+    for reason in sorted({row["reason"] for row in rows if row["status"] == "failed"}):
+        print(f"    {reason}", flush=True)
+
+
+def write(rows):
     lines = ",\n".join(json.dumps(row) for row in rows)
     (ROOT / "docs/runtimes.json").write_text(f"[\n{lines}\n]\n")
     about = {"date": datetime.date.today().isoformat(), "machine": machine()}
