@@ -210,7 +210,8 @@ def write(rows):
 
 def machine():
     name = re.search("model name\t: (.*)", Path("/proc/cpuinfo").read_text())
-    return f"{name[1] if name else platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+    load = f"load average {os.getloadavg()[2]:.0f} (1: nothing but this ran)"
+    return f"{name[1] if name else platform.machine()}, {os.cpu_count()} cores, {platform.system()}, {load}"
 
 
 if __name__ == "__main__":

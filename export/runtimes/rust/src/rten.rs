@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
 use rten::{Model, Value};
+use rten_tensor::prelude::*;
 
 use crate::{Run, Tensors};
 
