@@ -100,7 +100,7 @@ def first_line(text):
     """The first line that says something, without this machine's paths."""
     text = text.replace(str(ROOT), ".")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return re.sub(r"/[\w./-]*/", "", " ".join(lines[:2]))[:300]
+    return re.sub(r"/[\w./-]*/", "", " ".join(lines[:1]))[:300]
 
 
 def read(folder, names):
