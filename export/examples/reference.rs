@@ -12,7 +12,8 @@ use irn_export::checkpoint;
 use irn_export::network::{Network, Overrides};
 
 fn main() -> Result<()> {
-    let [checkpoint, cases, out] = &std::env::args().skip(1).map(PathBuf::from).collect::<Vec<_>>()[..]
+    let [checkpoint, cases, out] =
+        &std::env::args().skip(1).map(PathBuf::from).collect::<Vec<_>>()[..]
     else {
         bail!("usage: reference CHECKPOINT CASES OUT");
     };

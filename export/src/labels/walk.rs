@@ -100,10 +100,8 @@ fn power(
         })?,
     };
     // Left out it means the same, but onnx.reference then makes no round at all.
-    let begins = part.constant(TensorProto {
-        name: "begins".into(),
-        ..TensorProto::raw(BOOL, &[], vec![1])
-    })?;
+    let begins = part
+        .constant(TensorProto { name: "begins".into(), ..TensorProto::raw(BOOL, &[], vec![1]) })?;
     let body = body(part, matrix, diagonal, &tables, settings.radius as i64 - 1)?;
     let outputs = ["last", "before", "power"].map(|name| part.scoped(name));
     part.add(NodeProto {
