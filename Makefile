@@ -2,11 +2,13 @@
 # make test    all tests
 # make bench   times of all stages beside the PyTorch peer's, where there is one; STAGE=name for one
 # make web     the page of export/web (needs Node.js and npm); irn-export web adds the models
+# make web-test  tests of that page, in headless Chromium where there is one
+# make runtimes  the exported graphs in other runtimes (docs/runtimes.md); needs npm, Chromium, g++, make demo
 # make check   what CI runs besides: format, lints, documentation
 
 export PATH := $(CURDIR)/.deps/cmake/cmake/data/bin:$(PATH)
 
-.PHONY: demo test bench web check build deps golden clean
+.PHONY: demo test bench web web-test runtimes check build deps golden clean
 
 deps:
 	@sh scripts/deps.sh
@@ -34,6 +36,12 @@ bench: deps
 
 web:
 	cd export/web && npm ci && npm run build
+
+web-test:
+	@sh scripts/web-test.sh
+
+runtimes: build
+	@sh scripts/runtimes.sh
 
 check: deps
 	cargo fmt --all --check

@@ -35,7 +35,7 @@ pub fn walk(part: &Builder, maps: &Value, edge: &Value, settings: &LabelSettings
     }
     let diagonal = inverse.op("matrix.diagonal", "Mul", &[&inverse], vec![])?;
     let state = maps.op("weighted", "Mul", &[&root], vec![])?;
-    let power = power(part, &state, &matrix, &diagonal, settings)?;
+    let power = power(part, [&state, &maps], &matrix, &diagonal, settings)?;
     Ok(power.op("walked", "Mul", &[&inverse], vec![])?)
 }
 
@@ -70,10 +70,11 @@ fn pairs(
     Ok(all)
 }
 
-/// `S^n` times the maps.
+/// `S^n` times the first maps. The second take the place of what is before the first step, where only the
+/// shape counts: OpenCV 5 computes something else when one value starts two states of a loop.
 fn power(
     part: &Builder,
-    state: &Value,
+    [state, before]: [&Value; 2],
     matrix: &[((i64, i64), Value)],
     diagonal: &Value,
     settings: &LabelSettings,
@@ -98,14 +99,17 @@ fn power(
             ..TensorProto::ints("rounds", &[rounds as i64])
         })?,
     };
+    // Left out it means the same, but onnx.reference then makes no round at all.
+    let begins = part
+        .constant(TensorProto { name: "begins".into(), ..TensorProto::raw(BOOL, &[], vec![1]) })?;
     let body = body(part, matrix, diagonal, &tables, settings.radius as i64 - 1)?;
     let outputs = ["last", "before", "power"].map(|name| part.scoped(name));
     part.add(NodeProto {
         input: vec![
             tables.rounds.name.clone(),
-            String::new(),
+            begins.name.clone(),
             state.name.clone(),
-            state.name.clone(),
+            before.name.clone(),
             total.name.clone(),
         ],
         output: outputs.to_vec(),

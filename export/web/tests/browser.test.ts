@@ -3,7 +3,8 @@
  *
  * IRN_WEB_MODELS is a folder with cam.onnx and irn.onnx, IRN_WEB_PHOTOS a list of photos separated by
  * colons, IRN_INFER the program irn-infer; IRN_CHROMIUM the browser (/usr/bin/chromium); screenshots go to
- * IRN_WEB_SHOTS if that is set. Skipped, with the reason, where something is missing.
+ * IRN_WEB_SHOTS if that is set. Skipped, with the reason, where something is missing; `make web-test` sets
+ * them to the demo's.
  */
 
 import assert from "node:assert/strict";
