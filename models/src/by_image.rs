@@ -8,8 +8,8 @@
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
 
-use crate::ops::close;
 use crate::ops::precomputed::Precomputed;
+use crate::ops::products::close;
 use crate::ops::relation_loss::{RelationLoss, relation_loss};
 use crate::{IrNet, Relations};
 

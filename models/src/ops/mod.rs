@@ -13,7 +13,7 @@ mod group_norm;
 mod im2col;
 mod max_pool;
 pub(crate) mod precomputed;
-mod products;
+pub(crate) mod products;
 pub mod relation_loss;
 mod relu;
 pub mod sgd;
@@ -26,7 +26,6 @@ pub use self::{
     conv::{conv, conv_norm},
     group_norm::group_norm,
     max_pool::max_pool,
-    products::close,
     relation_loss::relation_loss,
     relu::relu,
     soft_margin::{pool, soft_margin},

@@ -1,10 +1,10 @@
-//! The products of a convolution, by the processor's matrix unit where it has one, and how exact they are.
+//! The products of a convolution, by the processor's matrix unit where it has one.
 //!
-//! Everything is plain f32, unless the unit is there and asked for. With `IRN_AMX=1` backward passes, and
-//! forward passes within [`close`], are three products of bf16 parts: each result to within 4e-6 of its
-//! size, a hundred times closer than TF32, the usual choice on a GPU; a whole network's output differs by
-//! about 1e-5. Other forward passes stay plain f32: six products are as exact, but no faster on a
-//! processor whose unit is shared. `IRN_AMX=exact` takes them for everything.
+//! With the unit (Intel AMX, found at run time) a product is three products of bf16 parts, to within 4e-6 of
+//! its size: near enough for everything linear. Backward passes always take it. Forward passes that
+//! gradients go through do not: a value within rounding of zero lets its gradient through or not, and of
+//! values moved by 4e-6 a few in a million change sides, which moves gradients by a few in a thousand. So
+//! forward passes take it only within [`close`].
 
 use std::cell::Cell;
 
@@ -16,7 +16,7 @@ use super::amx;
 
 thread_local!(static CLOSE: Cell<bool> = const { Cell::new(false) });
 
-/// Calls `f`, a training step, on whose thread forward passes need only be as exact as backward passes.
+/// Calls `f`, on whose thread forward passes need only be as exact as backward passes.
 pub fn close<R>(f: impl FnOnce() -> R) -> R {
     let before = CLOSE.replace(true);
     let result = f();
@@ -27,12 +27,8 @@ pub fn close<R>(f: impl FnOnce() -> R) -> R {
 /// See [`gemm_conv::forward`].
 pub fn forward(g: &Geometry, x: &[f32], matrix: Matrix, finish: Finish) -> Vec<f32> {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    match amx::wanted() {
-        Some(amx::Use::Closely) if CLOSE.get() => {
-            return amx::forward::<2>(g, x, matrix, finish);
-        }
-        Some(amx::Use::Exactly) => return amx::forward::<3>(g, x, matrix, finish),
-        _ => {}
+    if CLOSE.get() && amx::present() {
+        return amx::forward(g, x, matrix, finish);
     }
     gemm_conv::forward(g, x, matrix, finish)
 }
@@ -40,10 +36,8 @@ pub fn forward(g: &Geometry, x: &[f32], matrix: Matrix, finish: Finish) -> Vec<f
 /// See [`gemm_conv::matrix_gradient`].
 pub fn matrix_gradient(g: &Geometry, x: &[f32], dy: &[f32], stride: usize) -> Vec<f32> {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    match amx::wanted() {
-        Some(amx::Use::Closely) => return amx::matrix_gradient::<2>(g, x, dy, stride),
-        Some(amx::Use::Exactly) => return amx::matrix_gradient::<3>(g, x, dy, stride),
-        None => {}
+    if amx::present() {
+        return amx::matrix_gradient(g, x, dy, stride);
     }
     gemm_conv::matrix_gradient(g, x, dy, stride)
 }
@@ -51,10 +45,8 @@ pub fn matrix_gradient(g: &Geometry, x: &[f32], dy: &[f32], stride: usize) -> Ve
 /// See [`gemm_conv::input_gradient`].
 pub fn input_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -> Vec<f32> {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    match amx::wanted() {
-        Some(amx::Use::Closely) => return amx::input_gradient::<2>(g, matrix, stride, dy),
-        Some(amx::Use::Exactly) => return amx::input_gradient::<3>(g, matrix, stride, dy),
-        None => {}
+    if amx::present() {
+        return amx::input_gradient(g, matrix, stride, dy);
     }
     gemm_conv::input_gradient(g, matrix, stride, dy)
 }

@@ -9,7 +9,7 @@ mod tiles;
 
 pub use self::{
     conv::{forward, input_gradient},
-    detect::{Use, wanted},
+    detect::present,
     gradient::matrix_gradient,
 };
 
