@@ -1,37 +1,18 @@
-//! The products of a convolution, by the processor's matrix unit where it has one.
+//! The products of a convolution: forward in plain f32, backward by the processor's matrix unit where it has
+//! one.
 //!
 //! With the unit (Intel AMX, found at run time) a product is three products of bf16 parts, to within 4e-6 of
-//! its size: near enough for everything linear. Backward passes always take it. Forward passes that
-//! gradients go through do not: a value within rounding of zero lets its gradient through or not, and of
-//! values moved by 4e-6 a few in a million change sides, which moves gradients by a few in a thousand. So
-//! forward passes take it only within [`close`].
+//! its size: near enough for everything linear, as a backward pass is. A forward pass is not: a value within
+//! rounding of zero passes its gradient on or does not, and where all values move by 4e-6 a few in a million
+//! change sides, which moves gradients by several in a thousand.
 
-use std::cell::Cell;
-
-use super::gemm_conv::{self, Finish, Matrix};
+use super::gemm_conv;
 use super::im2col::Geometry;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use super::amx;
 
-thread_local!(static CLOSE: Cell<bool> = const { Cell::new(false) });
-
-/// Calls `f`, on whose thread forward passes need only be as exact as backward passes.
-pub fn close<R>(f: impl FnOnce() -> R) -> R {
-    let before = CLOSE.replace(true);
-    let result = f();
-    CLOSE.set(before);
-    result
-}
-
-/// See [`gemm_conv::forward`].
-pub fn forward(g: &Geometry, x: &[f32], matrix: Matrix, finish: Finish) -> Vec<f32> {
-    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    if CLOSE.get() && amx::present() {
-        return amx::forward(g, x, matrix, finish);
-    }
-    gemm_conv::forward(g, x, matrix, finish)
-}
+pub use super::gemm_conv::forward;
 
 /// See [`gemm_conv::matrix_gradient`].
 pub fn matrix_gradient(g: &Geometry, x: &[f32], dy: &[f32], stride: usize) -> Vec<f32> {

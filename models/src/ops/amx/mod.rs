@@ -8,7 +8,7 @@ mod split;
 mod tiles;
 
 pub use self::{
-    conv::{forward, input_gradient},
+    conv::input_gradient,
     detect::present,
     gradient::matrix_gradient,
 };

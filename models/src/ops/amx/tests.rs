@@ -97,7 +97,7 @@ fn convolutions_agree_with_the_portable_path() {
         let finish = Finish { shift: true, residual: Some(&residual), relu: true };
         for finish in [finish, Finish { residual: None, ..finish }, Finish::default()] {
             let theirs = gemm_conv::forward(&g, &x, matrix, finish);
-            near(&super::forward(&g, &x, matrix, finish), &theirs, g.depth());
+            near(&super::conv::forward(&g, &x, matrix, finish), &theirs, g.depth());
         }
         let theirs = gemm_conv::input_gradient(&g, &weights, row, &dy);
         near(&super::input_gradient(&g, &weights, row, &dy), &theirs, kernel * kernel * c_out);
