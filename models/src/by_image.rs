@@ -1,8 +1,8 @@
-//! One training step of IRNet's branches, image by image.
+//! One training step of IRNet, whose branches go image by image.
 //!
 //! The loss couples the images of a batch (its means run over all pairs), the network does not: group norms
-//! see one image. So the images run one after the other, the loss says what it wants changed in their
-//! outputs, and each image passes that on in its turn.
+//! see one image. So the branches run on one image after the other, the loss says what it wants changed in
+//! their outputs, and each image passes that on in its turn.
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
@@ -12,6 +12,10 @@ use crate::ops::head::Map;
 use crate::ops::relation_loss::{RelationLoss, relation_loss};
 use crate::ops::slices;
 use crate::{IrNet, Relations};
+
+/// Images that go through the backbone together: enough for every processor at its deepest layers, whose
+/// maps are small, and no more memory than the branches need.
+const TOGETHER: usize = 4;
 
 impl IrNet {
     /// The loss of a batch, and its gradients with respect to the branches' parameters.
@@ -27,9 +31,7 @@ impl IrNet {
         radius: usize,
         classes: usize,
     ) -> Result<(RelationLoss, GradStore)> {
-        let batch = images.dim(0)?;
-        let stages = (0..batch).map(|image| self.resnet.forward(&images.narrow(0, image, 1)?));
-        let stages = stages.collect::<Result<Vec<_>>>()?;
+        let stages = self.stages(images)?;
         let branches = Branches::new(self)?;
         let passes = stages.iter().map(|stages| with_maps(stages, |maps| Ok(branches.run(maps))));
         let passes = passes.collect::<Result<Vec<_>>>()?;
@@ -51,6 +53,22 @@ impl IrNet {
             }
         }
         Ok((loss, self.stored(sum.unwrap_or_default())?))
+    }
+
+    /// The backbone's outputs on each image.
+    fn stages(&self, images: &Tensor) -> Result<Vec<[Tensor; 5]>> {
+        let batch = images.dim(0)?;
+        let mut stages = Vec::with_capacity(batch);
+        for start in (0..batch).step_by(TOGETHER) {
+            let count = TOGETHER.min(batch - start);
+            let maps = self.resnet.forward(&images.narrow(0, start, count)?)?;
+            for image in 0..count {
+                let [a, b, c, d, e] = &maps;
+                let of = |map: &Tensor| map.narrow(0, image, 1);
+                stages.push([of(a)?, of(b)?, of(c)?, of(d)?, of(e)?]);
+            }
+        }
+        Ok(stages)
     }
 
     /// The gradients of edge and displacement branch by their parameters.

@@ -12,6 +12,9 @@ use super::slices::{self, Shared};
 const FORWARD_BYTES: usize = 2 << 20;
 /// The same in the backward pass, where longer products pay.
 const BACKWARD_BYTES: usize = 4 << 20;
+/// Tasks of a forward pass at least, if each still has [`PIXELS`].
+const TASKS: usize = 4;
+const PIXELS: usize = 128;
 /// Tasks that share the input channels in the backward pass.
 const CHANNEL_BLOCKS: usize = 8;
 
@@ -83,9 +86,16 @@ fn with_buffer<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     })
 }
 
+/// Output rows of a tile.
+fn forward_rows(g: &Geometry) -> usize {
+    let shared = (g.images * g.rows_out()).div_ceil(TASKS).max(PIXELS.div_ceil(g.columns_out()));
+    let rows = g.tile_rows(FORWARD_BYTES, g.depth()).min(shared);
+    g.rows_out().div_ceil(g.rows_out().div_ceil(rows))
+}
+
 /// The output, `(images, c_out, rows_out, columns_out)`, for a matrix of `(c_out, depth)`.
 pub fn forward(g: &Geometry, x: &[f32], matrix: Matrix, finish: Finish) -> Vec<f32> {
-    let rows = g.tile_rows(FORWARD_BYTES, g.depth());
+    let rows = forward_rows(g);
     let tiles = g.rows_out().div_ceil(rows);
     let fill = |y: Shared| {
         (0..g.images * tiles).into_par_iter().for_each(|task| {
