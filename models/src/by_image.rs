@@ -157,4 +157,25 @@ mod tests {
         });
         assert_eq!(count, 3 * 12 + 3);
     }
+
+    #[test]
+    fn threads_do_not_change_a_bit() {
+        let net = IrNet::new(&mut Weights::seeded(3, &Device::Cpu), BACKBONES[0], 0.25).unwrap();
+        let images = numbers("images", &[5, 3, 37, 50]);
+        let label = (0..5 * 10 * 13).map(|i: u32| [0u8, 2, 255][(i / 4 % 3) as usize]);
+        let label = Tensor::from_iter(label, &Device::Cpu).unwrap().reshape((5, 10, 13)).unwrap();
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let (loss, gradients) = net.relation_gradients(&images, &label, 3, 20).unwrap();
+                let mut bits = vec![loss.total.to_scalar::<f32>().unwrap().to_bits()];
+                net.visit_displacement(&mut |param| {
+                    let gradient = gradients.get(param.var()).unwrap().flatten_all().unwrap();
+                    bits.extend(gradient.to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits));
+                });
+                bits
+            })
+        };
+        assert_eq!(run(1), run(3));
+    }
 }

@@ -9,6 +9,7 @@ mod amx;
 mod conv;
 mod fold;
 mod gemm_conv;
+mod gemm_gradient;
 mod group_norm;
 pub(crate) mod head;
 mod im2col;

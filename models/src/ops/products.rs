@@ -6,7 +6,7 @@
 //! rounding of zero passes its gradient on or does not, and where all values move by 4e-6 a few in a million
 //! change sides, which moves gradients by several in a thousand.
 
-use super::gemm_conv;
+use super::gemm_gradient;
 use super::im2col::Geometry;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -14,20 +14,20 @@ use super::amx;
 
 pub use super::gemm_conv::forward;
 
-/// See [`gemm_conv::matrix_gradient`].
+/// See [`gemm_gradient::matrix_gradient`].
 pub fn matrix_gradient(g: &Geometry, x: &[f32], dy: &[f32], stride: usize) -> Vec<f32> {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     if amx::present() {
         return amx::matrix_gradient(g, x, dy, stride);
     }
-    gemm_conv::matrix_gradient(g, x, dy, stride)
+    gemm_gradient::matrix_gradient(g, x, dy, stride)
 }
 
-/// See [`gemm_conv::input_gradient`].
+/// See [`gemm_gradient::input_gradient`].
 pub fn input_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -> Vec<f32> {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     if amx::present() {
         return amx::input_gradient(g, matrix, stride, dy);
     }
-    gemm_conv::input_gradient(g, matrix, stride, dy)
+    gemm_gradient::input_gradient(g, matrix, stride, dy)
 }

@@ -7,7 +7,8 @@ use rayon::prelude::*;
 use super::scratch::{self, Scratch, part};
 use super::split::{self, Rows};
 use super::tiles::{BLOCK, BLOCK_LINES, Line, Sums, multiply};
-use crate::ops::gemm_conv::{Finish, Matrix, turned_kernel};
+use crate::ops::gemm_conv::{Finish, Matrix};
+use crate::ops::gemm_gradient::turned_kernel;
 use crate::ops::im2col::{Geometry, gather, scatter};
 use crate::ops::slices::{self, Shared};
 
@@ -168,7 +169,7 @@ unsafe fn finish_tile(
     }
 }
 
-/// See [`crate::ops::gemm_conv::input_gradient`].
+/// See [`crate::ops::gemm_gradient::input_gradient`].
 pub fn input_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -> Vec<f32> {
     let kernel = turned_kernel(g, matrix, stride);
     if let Some(turned) = g.turned() {

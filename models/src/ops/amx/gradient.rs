@@ -9,7 +9,7 @@ use super::conv::{LINE, SUMS, row_of};
 use super::scratch::{self, Scratch, part};
 use super::split::{self, Rows};
 use super::tiles::{BLOCK, BLOCK_LINES, Sums, multiply};
-use crate::ops::gemm_conv::channel_sum;
+use crate::ops::gemm_gradient::channel_sum;
 use crate::ops::im2col::{Geometry, gather};
 use crate::ops::slices::Shared;
 
@@ -36,7 +36,7 @@ fn extents(g: &Geometry) -> [usize; 2] {
     channels
 }
 
-/// See [`crate::ops::gemm_conv::matrix_gradient`].
+/// See [`crate::ops::gemm_gradient::matrix_gradient`].
 pub fn matrix_gradient(g: &Geometry, x: &[f32], dy: &[f32], stride: usize) -> Vec<f32> {
     let [c_in, c_out] = extents(g);
     let mut gradient = vec![0f32; g.c_out * stride];

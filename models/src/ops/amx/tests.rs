@@ -5,6 +5,7 @@ use super::detect::present;
 use super::split::{self, Rows};
 use super::tiles::{BLOCK, BLOCK_LINES, multiply};
 use crate::ops::gemm_conv::{self, Finish, Matrix};
+use crate::ops::gemm_gradient;
 use crate::ops::im2col::Geometry;
 use crate::ops::testing::numbers;
 
@@ -99,9 +100,9 @@ fn convolutions_agree_with_the_portable_path() {
             let theirs = gemm_conv::forward(&g, &x, matrix, finish);
             near(&super::conv::forward(&g, &x, matrix, finish), &theirs, g.depth());
         }
-        let theirs = gemm_conv::input_gradient(&g, &weights, row, &dy);
+        let theirs = gemm_gradient::input_gradient(&g, &weights, row, &dy);
         near(&super::input_gradient(&g, &weights, row, &dy), &theirs, kernel * kernel * c_out);
-        let theirs = gemm_conv::matrix_gradient(&g, &x, &dy, row);
+        let theirs = gemm_gradient::matrix_gradient(&g, &x, &dy, row);
         near(&super::matrix_gradient(&g, &x, &dy, row), &theirs, images * g.pixels_out());
     }
 }
