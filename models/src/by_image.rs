@@ -110,7 +110,7 @@ fn outputs(stages: &[[Tensor; 5]], passes: &[Pass]) -> Result<Relations<Var>> {
     };
     let (_, _, height, width) = quarter.dims4()?;
     let stack = |channels: usize, map: &dyn Fn(&Pass) -> &[f32]| {
-        let values: Vec<f32> = passes.iter().flat_map(|pass| map(pass)).copied().collect();
+        let values: Vec<f32> = passes.iter().flat_map(map).copied().collect();
         let shape = (passes.len(), channels, height, width);
         Var::from_tensor(&Tensor::from_vec(values, shape, quarter.device())?)
     };
