@@ -4,7 +4,7 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use irn::train::optimizer::PolySgd;
 use irn::train::{cam as cam_training, irn as irn_training};
-use irn_models::ops::{close, pool, soft_margin};
+use irn_models::ops::{pool, soft_margin};
 use ndarray::ArrayD;
 
 use super::inputs::{Inputs, alone};
@@ -49,7 +49,7 @@ pub fn cam(inputs: &Inputs, crop: usize) -> Result<Measured> {
     let groups = cam_training::groups(&net, RATE, WEIGHT_DECAY);
     let mut optimizer = PolySgd::new(groups, WEIGHT_DECAY, 0.9, STEPS);
     let step = || {
-        let loss = close(|| soft_margin(&pool(&net.forward(&image)?)?, &label))?;
+        let loss = soft_margin(&pool(&net.forward(&image)?)?, &label)?;
         optimizer.step(&loss.backward()?)?;
         Ok(loss.to_scalar::<f32>()?)
     };

@@ -1,33 +1,20 @@
 //! Seconds per training step: `train_step cam|irn [batch] [crop] [steps]`, with random weights, as the stages
-//! `cam_train_*` and `irn_train_512` of the baseline.
+//! `cam_train_*` and `irn_train_512` of the baseline. `MIMALLOC_PURGE_DELAY=-1` keeps freed memory, as
+//! `irn-train` does.
 
 use std::time::Instant;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor};
 use irn_models::ops::sgd::Sgd;
-use irn_models::ops::{close, pool, soft_margin};
+use irn_models::ops::{pool, soft_margin};
 use irn_models::resnet::BACKBONES;
 use irn_models::{CamNet, IrNet, Param, Weights};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-unsafe extern "C" {
-    /// The allocator's own setting.
-    fn mi_option_set(option: std::ffi::c_int, value: std::ffi::c_long);
-}
-
-/// Never gives freed memory back to the system: every step needs it again, and fresh pages cost a third of
-/// its time.
-fn keep_memory() {
-    const PURGE_DELAY: std::ffi::c_int = 15;
-    // SAFETY: this is mimalloc's, linked in as the allocator; no other thread exists yet.
-    unsafe { mi_option_set(PURGE_DELAY, -1) };
-}
-
 fn main() -> Result<()> {
-    keep_memory();
     let irn = std::env::args().nth(1).is_some_and(|name| name == "irn");
     let mut numbers = std::env::args().skip(2).filter_map(|text| text.parse::<usize>().ok());
     let mut number = |default| numbers.next().unwrap_or(default);
@@ -49,7 +36,7 @@ fn main() -> Result<()> {
         params.retain(Param::trainable);
         time(steps, &params, || {
             let start = Instant::now();
-            let loss = close(|| soft_margin(&pool(&net.forward(&images)?)?, &targets))?;
+            let loss = soft_margin(&pool(&net.forward(&images)?)?, &targets)?;
             println!("forward {:.3} s", start.elapsed().as_secs_f64());
             loss.backward()
         })

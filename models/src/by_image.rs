@@ -1,17 +1,21 @@
-//! One training step of IRNet's branches in the memory of one image.
+//! One training step of IRNet, whose branches go image by image.
 //!
-//! The loss couples the images of a batch (its means run over all pairs), the branches do not: group norms
-//! see one image. So the network runs image by image and keeps nothing but the backbone's outputs, the loss says what it wants
-//! changed in their outputs, and each image runs once more, now recorded, to pass that on. The
-//! branches are an eighth of the network; all activations of a batch would take four times the memory.
+//! The loss couples the images of a batch (its means run over all pairs), the network does not: group norms
+//! see one image. So the branches run on one image after the other, the loss says what it wants changed in
+//! their outputs, and each image passes that on in its turn.
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
 
-use crate::ops::close;
-use crate::ops::precomputed::Precomputed;
+use crate::branches::{Branches, Pass};
+use crate::ops::head::Map;
 use crate::ops::relation_loss::{RelationLoss, relation_loss};
+use crate::ops::slices;
 use crate::{IrNet, Relations};
+
+/// Images that go through the backbone together: enough for every processor at its deepest layers, whose
+/// maps are small, and no more memory than the branches need.
+const TOGETHER: usize = 4;
 
 impl IrNet {
     /// The loss of a batch, and its gradients with respect to the branches' parameters.
@@ -27,67 +31,93 @@ impl IrNet {
         radius: usize,
         classes: usize,
     ) -> Result<(RelationLoss, GradStore)> {
-        close(|| self.close_gradients(images, label, radius, classes))
-    }
-
-    fn close_gradients(
-        &self,
-        images: &Tensor,
-        label: &Tensor,
-        radius: usize,
-        classes: usize,
-    ) -> Result<(RelationLoss, GradStore)> {
-        let batch = images.dim(0)?;
-        let stages = (0..batch).map(|image| self.resnet.forward(&images.narrow(0, image, 1)?));
-        let stages = stages.collect::<Result<Vec<_>>>()?;
-        let run = |image: usize| self.branches(&stages[image]);
-        let (edge, displacement) = outputs(batch, run)?;
-        let loss = relation_loss(&edge, &displacement, label, radius, classes)?;
+        let stages = self.stages(images)?;
+        let branches = Branches::new(self)?;
+        let passes = stages.iter().map(|stages| with_maps(stages, |maps| Ok(branches.run(maps))));
+        let passes = passes.collect::<Result<Vec<_>>>()?;
+        let outputs = outputs(&stages, &passes)?;
+        let loss = relation_loss(&outputs.edge, &outputs.displacement, label, radius, classes)?;
         let wanted = loss.total.backward()?;
-        let mut sum: Option<GradStore> = None;
-        for image in 0..batch {
-            let gradients =
-                [wanted_of(&wanted, &edge, image)?, wanted_of(&wanted, &displacement, image)?];
-            let maps = run(image)?;
-            let passed_on = Precomputed { value: 0.0, gradients };
-            let gradients = maps.edge.apply_op2(&maps.displacement, passed_on)?.backward()?;
-            drop(maps);
-            sum = Some(match sum {
-                Some(sum) => self.added(sum, gradients)?,
-                None => gradients,
-            });
+        let mut sum: Option<Vec<Vec<f32>>> = None;
+        for (image, (stages, pass)) in stages.iter().zip(passes).enumerate() {
+            let edge = wanted_of(&wanted, &outputs.edge, image)?;
+            let displacement = wanted_of(&wanted, &outputs.displacement, image)?;
+            let gradients = with_maps(stages, |maps| {
+                slices::with([&edge, &displacement], |wanted| {
+                    Ok(branches.gradients(maps, &pass, wanted))
+                })
+            })?;
+            match &mut sum {
+                Some(sum) => add(sum, &gradients),
+                None => sum = Some(gradients),
+            }
         }
-        let sum = sum.ok_or_else(|| candle_core::Error::Msg("a batch without images".into()))?;
-        Ok((loss, sum))
+        Ok((loss, self.stored(sum.unwrap_or_default())?))
     }
 
-    /// The sum of two images' gradients.
-    fn added(&self, mut sum: GradStore, mut other: GradStore) -> Result<GradStore> {
+    /// The backbone's outputs on each image.
+    fn stages(&self, images: &Tensor) -> Result<Vec<[Tensor; 5]>> {
+        let batch = images.dim(0)?;
+        let mut stages = Vec::with_capacity(batch);
+        for start in (0..batch).step_by(TOGETHER) {
+            let count = TOGETHER.min(batch - start);
+            let maps = self.resnet.forward(&images.narrow(0, start, count)?)?;
+            for image in 0..count {
+                let [a, b, c, d, e] = &maps;
+                let of = |map: &Tensor| map.narrow(0, image, 1);
+                stages.push([of(a)?, of(b)?, of(c)?, of(d)?, of(e)?]);
+            }
+        }
+        Ok(stages)
+    }
+
+    /// The gradients of edge and displacement branch by their parameters.
+    fn stored(&self, gradients: Vec<Vec<f32>>) -> Result<GradStore> {
         let mut vars: Vec<&Var> = Vec::new();
         self.visit_edge(&mut |param| vars.push(param.var()));
         self.visit_displacement(&mut |param| vars.push(param.var()));
-        for var in vars {
-            let total = match (sum.remove(var), other.remove(var)) {
-                (Some(a), Some(b)) => (a + b)?,
-                (Some(one), None) | (None, Some(one)) => one,
-                (None, None) => continue,
-            };
-            sum.insert(var, total);
+        let mut stored = GradStore::default();
+        for (var, gradient) in vars.into_iter().zip(gradients) {
+            let gradient = Tensor::from_vec(gradient, var.shape(), var.device())?;
+            stored.insert(var, gradient);
         }
-        Ok(sum)
+        Ok(stored)
     }
 }
 
-/// Both branches' outputs as variables of their own.
-fn outputs(batch: usize, run: impl Fn(usize) -> Result<Relations<Tensor>>) -> Result<(Var, Var)> {
-    let (mut edges, mut displacements) = (Vec::new(), Vec::new());
-    for image in 0..batch {
-        let maps = run(image)?;
-        edges.push(maps.edge.detach());
-        displacements.push(maps.displacement.detach());
+/// Calls `f` with the backbone's outputs on an image.
+fn with_maps<R>(stages: &[Tensor; 5], f: impl FnOnce([Map; 5]) -> Result<R>) -> Result<R> {
+    let mut sizes = [(0, 0); 5];
+    for (size, stage) in sizes.iter_mut().zip(stages) {
+        let (_, _, height, width) = stage.dims4()?;
+        *size = (height, width);
     }
-    let stack = |maps: &[Tensor]| Var::from_tensor(&Tensor::cat(maps, 0)?);
-    Ok((stack(&edges)?, stack(&displacements)?))
+    slices::with(stages.each_ref(), |values| {
+        f(std::array::from_fn(|i| Map::new(values[i], sizes[i])))
+    })
+}
+
+fn add(sum: &mut [Vec<f32>], other: &[Vec<f32>]) {
+    for (sum, other) in sum.iter_mut().zip(other) {
+        sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
+    }
+}
+
+/// Both branches' outputs of all images as variables of their own.
+fn outputs(stages: &[[Tensor; 5]], passes: &[Pass]) -> Result<Relations<Var>> {
+    let Some([_, quarter, ..]) = stages.first() else {
+        candle_core::bail!("a batch without images")
+    };
+    let (_, _, height, width) = quarter.dims4()?;
+    let stack = |channels: usize, map: &dyn Fn(&Pass) -> &[f32]| {
+        let values: Vec<f32> = passes.iter().flat_map(map).copied().collect();
+        let shape = (passes.len(), channels, height, width);
+        Var::from_tensor(&Tensor::from_vec(values, shape, quarter.device())?)
+    };
+    Ok(Relations {
+        edge: stack(1, &|pass| &pass.edge)?,
+        displacement: stack(2, &|pass| &pass.displacement)?,
+    })
 }
 
 /// What the loss wants changed in an image's part of `output`.
@@ -126,5 +156,26 @@ mod tests {
             }
         });
         assert_eq!(count, 3 * 12 + 3);
+    }
+
+    #[test]
+    fn threads_do_not_change_a_bit() {
+        let net = IrNet::new(&mut Weights::seeded(3, &Device::Cpu), BACKBONES[0], 0.25).unwrap();
+        let images = numbers("images", &[5, 3, 37, 50]);
+        let label = (0..5 * 10 * 13).map(|i: u32| [0u8, 2, 255][(i / 4 % 3) as usize]);
+        let label = Tensor::from_iter(label, &Device::Cpu).unwrap().reshape((5, 10, 13)).unwrap();
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let (loss, gradients) = net.relation_gradients(&images, &label, 3, 20).unwrap();
+                let mut bits = vec![loss.total.to_scalar::<f32>().unwrap().to_bits()];
+                net.visit_displacement(&mut |param| {
+                    let gradient = gradients.get(param.var()).unwrap().flatten_all().unwrap();
+                    bits.extend(gradient.to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits));
+                });
+                bits
+            })
+        };
+        assert_eq!(run(1), run(3));
     }
 }

@@ -16,10 +16,10 @@ pub struct Relations<M> {
 }
 
 /// What both branches are made of: 1x1 convolution, group norm, enlargement, then ReLU.
-struct Head {
-    conv: Conv,
-    norm: GroupNorm,
-    factor: usize,
+pub(crate) struct Head {
+    pub(crate) conv: Conv,
+    pub(crate) norm: GroupNorm,
+    pub(crate) factor: usize,
 }
 
 impl Head {
@@ -49,10 +49,10 @@ impl Head {
 pub struct IrNet {
     /// The backbone; nothing of it trains.
     pub resnet: ResNet,
-    edge: [Head; 5],
-    edge_out: Conv,
-    dp: [Head; 7],
-    dp_out: Conv,
+    pub(crate) edge: [Head; 5],
+    pub(crate) edge_out: Conv,
+    pub(crate) dp: [Head; 7],
+    pub(crate) dp_out: Conv,
     /// `mean_shift.running_mean`, `(2,)`: the mean displacement, subtracted at inference only.
     pub mean_shift: Param,
 }

@@ -15,6 +15,8 @@ pub mod pickle;
 pub mod voc;
 
 #[cfg(feature = "candle")]
+mod branches;
+#[cfg(feature = "candle")]
 mod by_image;
 #[cfg(feature = "candle")]
 mod calibrate;

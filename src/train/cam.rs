@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use irn_models::checkpoint;
-use irn_models::ops::{close, soft_margin};
+use irn_models::ops::soft_margin;
 use irn_models::{CamNet, Param, Weights};
 use ndarray::Array3;
 use rand_chacha::ChaCha8Rng;
@@ -60,7 +60,7 @@ impl Task for CamTask<'_> {
     }
 
     fn loss(&self, batch: Vec<Sample>) -> Result<Loss> {
-        let total = close(|| loss(self.net, &batch, self.config.data.classes.len()))?;
+        let total = loss(self.net, &batch, self.config.data.classes.len())?;
         Ok(Loss { total: total.to_scalar()?, parts: Vec::new(), gradients: total.backward()? })
     }
 

@@ -1,19 +1,18 @@
-//! Convolution as matrix products on tiles: forward, and the gradients of matrix and input.
+//! Convolution as matrix products on tiles.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::im2col::{Geometry, gather, scatter};
+use super::im2col::{Geometry, gather};
 use super::slices::{self, Shared};
 
-/// A tile's copy of the input in the forward pass: half of a core's second-level cache or so.
-const FORWARD_BYTES: usize = 2 << 20;
-/// The same in the backward pass, where longer products pay.
-const BACKWARD_BYTES: usize = 4 << 20;
-/// Tasks that share the input channels in the backward pass.
-const CHANNEL_BLOCKS: usize = 8;
+/// A tile's copy of the input: half of a core's second-level cache or so.
+const BYTES: usize = 2 << 20;
+/// Tasks of a forward pass at least, if each still has [`PIXELS`].
+const TASKS: usize = 4;
+const PIXELS: usize = 128;
 
 /// A read-only matrix with both strides.
 #[derive(Clone, Copy)]
@@ -38,7 +37,7 @@ pub struct Finish<'a> {
 ///
 /// # Safety
 /// All three lie inside their allocations and `target` is nobody else's.
-unsafe fn product(
+pub unsafe fn product(
     [m, n, k]: [usize; 3],
     (target, stride, add): (*mut f32, usize, bool),
     (a, a_row, a_column): (*const f32, usize, usize),
@@ -73,7 +72,7 @@ unsafe fn product(
 }
 
 /// Calls `f` with a buffer of the thread's own, of unspecified content.
-fn with_buffer<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+pub fn with_buffer<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     thread_local!(static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) });
     BUFFER.with_borrow_mut(|buffer| {
         if buffer.len() < len {
@@ -83,9 +82,16 @@ fn with_buffer<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     })
 }
 
+/// Output rows of a tile.
+fn forward_rows(g: &Geometry) -> usize {
+    let shared = (g.images * g.rows_out()).div_ceil(TASKS).max(PIXELS.div_ceil(g.columns_out()));
+    let rows = g.tile_rows(BYTES, g.depth()).min(shared);
+    g.rows_out().div_ceil(g.rows_out().div_ceil(rows))
+}
+
 /// The output, `(images, c_out, rows_out, columns_out)`, for a matrix of `(c_out, depth)`.
 pub fn forward(g: &Geometry, x: &[f32], matrix: Matrix, finish: Finish) -> Vec<f32> {
-    let rows = g.tile_rows(FORWARD_BYTES, g.depth());
+    let rows = forward_rows(g);
     let tiles = g.rows_out().div_ceil(rows);
     let fill = |y: Shared| {
         (0..g.images * tiles).into_par_iter().for_each(|task| {
@@ -161,131 +167,4 @@ unsafe fn finish_tile(
             None => {}
         }
     }
-}
-
-/// Ranges of channels, a block each.
-fn blocks(channels: usize) -> (usize, usize) {
-    let size = channels.div_ceil(CHANNEL_BLOCKS).max(1);
-    (size, channels.div_ceil(size))
-}
-
-/// The gradient of the matrix, `(c_out, stride)`; where `stride` exceeds the depth, the column after the
-/// weights is that of the shift.
-pub fn matrix_gradient(g: &Geometry, x: &[f32], dy: &[f32], stride: usize) -> Vec<f32> {
-    let (size, count) = blocks(g.c_in);
-    let mut gradient = vec![0f32; g.c_out * stride];
-    let target = Shared::new(&mut gradient);
-    (0..count).into_par_iter().for_each(|block| {
-        let channels = block * size..((block + 1) * size).min(g.c_in);
-        // SAFETY: each task has columns of its own.
-        unsafe { matrix_block(g, x, dy, channels, target, stride) };
-    });
-    if stride > g.depth() {
-        let rows = gradient.par_chunks_exact_mut(stride).enumerate();
-        rows.for_each(|(channel, row)| row[g.depth()] = channel_sum(g, dy, channel));
-    }
-    gradient
-}
-
-pub fn channel_sum(g: &Geometry, dy: &[f32], channel: usize) -> f32 {
-    let start = |image| (image * g.c_out + channel) * g.pixels_out();
-    let image = |image| slices::sum(&dy[start(image)..start(image) + g.pixels_out()], f64::from);
-    (0..g.images).map(image).sum::<f64>() as f32
-}
-
-/// # Safety
-/// `target` is the whole gradient, and nobody else touches the columns of `channels`.
-unsafe fn matrix_block(
-    g: &Geometry,
-    x: &[f32],
-    dy: &[f32],
-    channels: Range<usize>,
-    target: Shared,
-    stride: usize,
-) {
-    let (plane, all, taps) = (g.height * g.width, g.pixels_out(), g.kernel * g.kernel);
-    let depth = channels.len() * taps;
-    let step = if g.direct() { g.rows_out() } else { g.tile_rows(BACKWARD_BYTES, depth) };
-    let mut add = false;
-    for image in 0..g.images {
-        let x = &x[image * g.image_in()..][channels.start * plane..channels.end * plane];
-        for start in (0..g.rows_out()).step_by(step) {
-            let rows = start..(start + step).min(g.rows_out());
-            let pixels = rows.len() * g.columns_out();
-            let dy = &dy[image * g.c_out * all + start * g.columns_out()..];
-            // SAFETY: the caller's promise.
-            let run = |b: *const f32, b_stride: usize| unsafe {
-                let target = target.at(channels.start * taps);
-                let (a, b) = ((dy.as_ptr(), all, 1), (b, 1, b_stride));
-                product([g.c_out, depth, pixels], (target, stride, add), a, b);
-            };
-            if g.direct() {
-                run(x.as_ptr(), all);
-            } else {
-                with_buffer(depth * pixels, |columns| {
-                    gather(g, x, &rows, columns);
-                    run(columns.as_ptr(), pixels);
-                });
-            }
-            add = true;
-        }
-    }
-}
-
-/// The gradient of the input; `stride` is the matrix's row stride.
-pub fn input_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -> Vec<f32> {
-    let Some(turned) = g.turned() else { return scattered_gradient(g, matrix, stride, dy) };
-    if g.direct() {
-        let transposed = Matrix { values: matrix, row: 1, column: stride };
-        forward(&turned, dy, transposed, Finish::default())
-    } else {
-        let kernel = turned_kernel(g, matrix, stride);
-        let kernel = Matrix { values: &kernel, row: turned.depth(), column: 1 };
-        forward(&turned, dy, kernel, Finish::default())
-    }
-}
-
-/// `(c_in, c_out * kernel^2)`, every kernel turned by half a turn.
-pub fn turned_kernel(g: &Geometry, matrix: &[f32], stride: usize) -> Vec<f32> {
-    let taps = g.kernel * g.kernel;
-    let mut turned = vec![0f32; g.c_in * g.c_out * taps];
-    turned.par_chunks_exact_mut(g.c_out * taps).enumerate().for_each(|(c_in, row)| {
-        for (c_out, target) in row.chunks_exact_mut(taps).enumerate() {
-            let source = &matrix[c_out * stride + c_in * taps..][..taps];
-            target
-                .iter_mut()
-                .zip(source.iter().rev())
-                .for_each(|(target, source)| *target = *source);
-        }
-    });
-    turned
-}
-
-fn scattered_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -> Vec<f32> {
-    let (plane, all, taps) = (g.height * g.width, g.pixels_out(), g.kernel * g.kernel);
-    let (size, _) = blocks(g.c_in);
-    let mut dx = vec![0f32; g.images * g.image_in()];
-    let images = dx.par_chunks_exact_mut(g.image_in()).enumerate();
-    let parts = images.flat_map(|(image, dx)| {
-        dx.par_chunks_mut(size * plane).enumerate().map(move |(block, dx)| (image, block, dx))
-    });
-    parts.for_each(|(image, block, dx)| {
-        let depth = dx.len() / plane * taps;
-        let step = g.tile_rows(BACKWARD_BYTES, depth);
-        for start in (0..g.rows_out()).step_by(step) {
-            let rows = start..(start + step).min(g.rows_out());
-            let pixels = rows.len() * g.columns_out();
-            let dy = &dy[image * g.c_out * all + start * g.columns_out()..];
-            let matrix = &matrix[block * size * taps..];
-            with_buffer(depth * pixels, |columns| {
-                let (a, b) = ((matrix.as_ptr(), 1, stride), (dy.as_ptr(), all, 1));
-                // SAFETY: the buffer is this thread's own.
-                unsafe {
-                    product([depth, pixels, g.c_out], (columns.as_mut_ptr(), pixels, false), a, b);
-                }
-                scatter(g, dx, &rows, columns);
-            });
-        }
-    });
-    dx
 }

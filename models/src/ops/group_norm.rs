@@ -13,16 +13,18 @@ pub fn group_norm(x: &Tensor, layer: &GroupNorm) -> Result<Tensor> {
     x.contiguous()?.apply_op3(&layer.weight.tensor(), &layer.bias.tensor(), op)
 }
 
-struct Normalise {
-    groups: usize,
-    eps: f64,
+/// The operation: how many groups, and what is added to a variance.
+#[derive(Clone, Copy)]
+pub struct Normalise {
+    pub groups: usize,
+    pub eps: f64,
 }
 
 /// Values per group of an image, values per channel, channels per group.
-struct Sizes {
-    group: usize,
-    plane: usize,
-    channels: usize,
+pub struct Sizes {
+    pub group: usize,
+    pub plane: usize,
+    pub channels: usize,
 }
 
 impl Normalise {
@@ -36,7 +38,7 @@ impl Normalise {
     }
 
     /// Mean and reciprocal deviation.
-    fn statistics(&self, x: &[f32]) -> (f32, f32) {
+    pub fn statistics(&self, x: &[f32]) -> (f32, f32) {
         let count = x.len() as f64;
         let mean = slices::sum(x, f64::from) / count;
         let variance = slices::sum(x, |x| (f64::from(x) - mean).powi(2)) / count;
@@ -109,7 +111,7 @@ impl CustomOp3 for Normalise {
 impl Normalise {
     /// The input's gradient, and per image and channel the sums of `dy` and of `dy` times the normalised
     /// input.
-    fn gradients(
+    pub fn gradients(
         &self,
         sizes: &Sizes,
         x: &[f32],

@@ -9,7 +9,9 @@ mod amx;
 mod conv;
 mod fold;
 mod gemm_conv;
+mod gemm_gradient;
 mod group_norm;
+pub(crate) mod head;
 mod im2col;
 mod max_pool;
 pub(crate) mod precomputed;
@@ -17,7 +19,7 @@ mod products;
 pub mod relation_loss;
 mod relu;
 pub mod sgd;
-mod slices;
+pub(crate) mod slices;
 pub mod soft_margin;
 mod statistics;
 mod upsample;
@@ -26,7 +28,6 @@ pub use self::{
     conv::{conv, conv_norm},
     group_norm::group_norm,
     max_pool::max_pool,
-    products::close,
     relation_loss::relation_loss,
     relu::relu,
     soft_margin::{pool, soft_margin},

@@ -15,13 +15,14 @@ struct Upsample {
 }
 
 /// The two inputs an output lies between, and how much of the second it takes.
-struct Tap {
+pub struct Tap {
     low: usize,
     high: usize,
     share: f32,
 }
 
-fn taps(size: usize, factor: usize) -> Vec<Tap> {
+/// Those of every output of an axis.
+pub fn taps(size: usize, factor: usize) -> Vec<Tap> {
     let tap = |i: usize| {
         let centre = ((i as f32 + 0.5) / factor as f32 - 0.5).max(0.0);
         let low = (centre as usize).min(size - 1);
@@ -40,6 +41,41 @@ impl Upsample {
     }
 }
 
+/// A plane of `width` columns becomes `y`, which may end before the taps do.
+pub fn enlarge(x: &[f32], width: usize, [rows, columns]: [&[Tap]; 2], y: &mut [f32]) {
+    // Along the rows first, as PyTorch does: its results round the same way.
+    let mut wide = vec![0f32; x.len() / width * columns.len()];
+    for (wide, x) in wide.chunks_exact_mut(columns.len()).zip(x.chunks_exact(width)) {
+        for (wide, tap) in wide.iter_mut().zip(columns) {
+            *wide = x[tap.low] * (1.0 - tap.share) + x[tap.high] * tap.share;
+        }
+    }
+    for (y, tap) in y.chunks_exact_mut(columns.len()).zip(rows) {
+        let (low, high) = (&wide[tap.low * columns.len()..], &wide[tap.high * columns.len()..]);
+        for ((y, low), high) in y.iter_mut().zip(low).zip(high) {
+            *y = low * (1.0 - tap.share) + high * tap.share;
+        }
+    }
+}
+
+/// The transpose of [`enlarge`]: `dx` is increased.
+pub fn add_gradient(dy: &[f32], width: usize, [rows, columns]: [&[Tap]; 2], dx: &mut [f32]) {
+    let mut line = vec![0f32; width];
+    for (dy, tap) in dy.chunks_exact(columns.len()).zip(rows) {
+        line.fill(0.0);
+        for (dy, tap) in dy.iter().zip(columns) {
+            line[tap.low] += dy * (1.0 - tap.share);
+            line[tap.high] += dy * tap.share;
+        }
+        let mut add = |row: usize, share: f32| {
+            let dx = &mut dx[row * width..(row + 1) * width];
+            dx.iter_mut().zip(&line).for_each(|(dx, line)| *dx += line * share);
+        };
+        add(tap.low, 1.0 - tap.share);
+        add(tap.high, tap.share);
+    }
+}
+
 impl CustomOp1 for Upsample {
     fn name(&self) -> &'static str {
         "upsample"
@@ -52,20 +88,7 @@ impl CustomOp1 for Upsample {
         let mut y = vec![0f32; x.len() * self.factor * self.factor];
         let planes = y.par_chunks_exact_mut(rows.len() * columns.len());
         planes.zip(x.par_chunks_exact(height * width)).for_each(|(y, x)| {
-            // Along the rows first, as PyTorch does: its results round the same way.
-            let mut wide = vec![0f32; height * columns.len()];
-            for (wide, x) in wide.chunks_exact_mut(columns.len()).zip(x.chunks_exact(width)) {
-                for (wide, tap) in wide.iter_mut().zip(&columns) {
-                    *wide = x[tap.low] * (1.0 - tap.share) + x[tap.high] * tap.share;
-                }
-            }
-            for (y, tap) in y.chunks_exact_mut(columns.len()).zip(&rows) {
-                let (low, high) =
-                    (&wide[tap.low * columns.len()..], &wide[tap.high * columns.len()..]);
-                for ((y, low), high) in y.iter_mut().zip(low).zip(high) {
-                    *y = low * (1.0 - tap.share) + high * tap.share;
-                }
-            }
+            enlarge(x, width, [&rows, &columns], y);
         });
         Ok((CpuStorage::F32(y), (n, c, rows.len(), columns.len()).into()))
     }
@@ -80,20 +103,7 @@ impl CustomOp1 for Upsample {
             let mut dx = vec![0f32; x.elem_count()];
             let planes = dx.par_chunks_exact_mut(height * width);
             planes.zip(dy.par_chunks_exact(rows.len() * columns.len())).for_each(|(dx, dy)| {
-                let mut line = vec![0f32; width];
-                for (dy, tap) in dy.chunks_exact(columns.len()).zip(&rows) {
-                    line.fill(0.0);
-                    for (dy, tap) in dy.iter().zip(&columns) {
-                        line[tap.low] += dy * (1.0 - tap.share);
-                        line[tap.high] += dy * tap.share;
-                    }
-                    let mut add = |row: usize, share: f32| {
-                        let dx = &mut dx[row * width..(row + 1) * width];
-                        dx.iter_mut().zip(&line).for_each(|(dx, line)| *dx += line * share);
-                    };
-                    add(tap.low, 1.0 - tap.share);
-                    add(tap.high, tap.share);
-                }
+                add_gradient(dy, width, [&rows, &columns], dx);
             });
             Ok(dx)
         })?;

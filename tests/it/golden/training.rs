@@ -9,7 +9,7 @@ use irn::data::augment::quarter;
 use irn::train::optimizer::{Group, PolySgd};
 use irn::train::{cam, irn as irnet};
 use irn_models::Param;
-use irn_models::ops::{pool, relation_loss, soft_margin};
+use irn_models::ops::{pool, soft_margin};
 use ndarray::{Array2, Array3, ArrayD, Axis, Ix3};
 
 use super::cam_net::{array, tensor};
@@ -237,11 +237,9 @@ fn irn_training(case: &Case) -> Result<()> {
     let losses: Array2<f32> = shaped(case.f32("out.losses")?)?;
     let mut ours = Vec::new();
     for step in 0..losses.nrows() {
-        let maps = net.forward(&image)?;
-        let terms = relation_loss(&maps.edge, &maps.displacement, &label, radius, 20)?;
+        let (terms, grads) = net.relation_gradients(&image, &label, radius, 20)?;
         let total = terms.total.to_scalar::<f32>()?;
         ours.extend([terms.pos_aff, terms.neg_aff, terms.dp_fg, terms.dp_bg, total]);
-        let grads = terms.total.backward()?;
         if step == 0 {
             traced.check_gradients(case, &grads)?;
         }

@@ -7,7 +7,8 @@ use rayon::prelude::*;
 use super::scratch::{self, Scratch, part};
 use super::split::{self, Rows};
 use super::tiles::{BLOCK, BLOCK_LINES, Line, Sums, multiply};
-use crate::ops::gemm_conv::{Finish, Matrix, turned_kernel};
+use crate::ops::gemm_conv::{Finish, Matrix};
+use crate::ops::gemm_gradient::turned_kernel;
 use crate::ops::im2col::{Geometry, gather, scatter};
 use crate::ops::slices::{self, Shared};
 
@@ -38,18 +39,18 @@ fn tile_rows(g: &Geometry) -> usize {
 }
 
 /// The weights by chunks of channels, each as row panels of output channels.
-struct Weights<const PARTS: usize> {
+struct Weights {
     lines: Vec<Line>,
     /// Of a whole chunk.
     chunk: usize,
 }
 
-impl<const PARTS: usize> Weights<PARTS> {
+impl Weights {
     fn new(g: &Geometry, matrix: Matrix) -> Self {
         let depth = chunk_channels(g) * g.kernel * g.kernel;
-        let chunk = split::lines::<PARTS>(g.c_out, depth);
+        let chunk = split::lines(g.c_out, depth);
         let last = (g.depth() - 1) / depth * depth;
-        let total = last / depth * chunk + split::lines::<PARTS>(g.c_out, g.depth() - last);
+        let total = last / depth * chunk + split::lines(g.c_out, g.depth() - last);
         // SAFETY: the splitting below writes all of it.
         let mut lines = unsafe { slices::uninitialised(total) };
         lines.par_chunks_mut(chunk).enumerate().for_each(|(i, lines)| {
@@ -57,20 +58,15 @@ impl<const PARTS: usize> Weights<PARTS> {
             let values = &matrix.values[i * depth..];
             let rows = Rows { values, stride: matrix.row, rows: g.c_out, columns };
             // SAFETY: `present` is a condition of this module.
-            unsafe { rows.left::<PARTS>(lines) };
+            unsafe { rows.left(lines) };
         });
         Self { lines, chunk }
     }
 }
 
 /// See [`crate::ops::gemm_conv::forward`]; the matrix's columns are contiguous.
-pub fn forward<const PARTS: usize>(
-    g: &Geometry,
-    x: &[f32],
-    matrix: Matrix,
-    finish: Finish,
-) -> Vec<f32> {
-    let weights = Weights::<PARTS>::new(g, matrix);
+pub fn forward(g: &Geometry, x: &[f32], matrix: Matrix, finish: Finish) -> Vec<f32> {
+    let weights = Weights::new(g, matrix);
     let rows = tile_rows(g);
     let tiles = g.rows_out().div_ceil(rows);
     let fill = |y: Shared| {
@@ -90,10 +86,10 @@ pub fn forward<const PARTS: usize>(
 }
 
 /// The blocks of a tile's product.
-fn product<'a, const PARTS: usize>(
+fn product<'a>(
     g: &Geometry,
     x: &[f32],
-    weights: &Weights<PARTS>,
+    weights: &Weights,
     rows: &Range<usize>,
     scratch: &'a mut Scratch,
 ) -> &'a [Sums] {
@@ -114,10 +110,10 @@ fn product<'a, const PARTS: usize>(
             gather(g, x, rows, columns);
             Rows { values: columns, stride: pixels, rows: depth, columns: pixels }
         };
-        let right = part(right, split::lines::<PARTS>(pixels, depth), LINE);
+        let right = part(right, split::lines(pixels, depth), LINE);
         // SAFETY: `present` is a condition of this module.
-        unsafe { source.right::<PARTS>(right) };
-        multiply::<PARTS>(weights, right, depth.div_ceil(BLOCK), sums, i == 0);
+        unsafe { source.right(right) };
+        multiply(weights, right, depth.div_ceil(BLOCK), sums, i == 0);
     }
     sums
 }
@@ -173,29 +169,19 @@ unsafe fn finish_tile(
     }
 }
 
-/// See [`crate::ops::gemm_conv::input_gradient`].
-pub fn input_gradient<const PARTS: usize>(
-    g: &Geometry,
-    matrix: &[f32],
-    stride: usize,
-    dy: &[f32],
-) -> Vec<f32> {
+/// See [`crate::ops::gemm_gradient::input_gradient`].
+pub fn input_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -> Vec<f32> {
     let kernel = turned_kernel(g, matrix, stride);
     if let Some(turned) = g.turned() {
         let kernel = Matrix { values: &kernel, row: turned.depth(), column: 1 };
-        forward::<PARTS>(&turned, dy, kernel, Finish::default())
+        forward(&turned, dy, kernel, Finish::default())
     } else {
-        scattered_gradient::<PARTS>(g, matrix, stride, dy)
+        scattered_gradient(g, matrix, stride, dy)
     }
 }
 
 /// The product of the turned matrix and the gradient, added up where its columns came from.
-fn scattered_gradient<const PARTS: usize>(
-    g: &Geometry,
-    matrix: &[f32],
-    stride: usize,
-    dy: &[f32],
-) -> Vec<f32> {
+fn scattered_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -> Vec<f32> {
     let (plane, taps) = (g.height * g.width, g.kernel * g.kernel);
     let transposed = transposed(g, matrix, stride);
     let channels = (512 / taps).clamp(1, g.c_in);
@@ -218,8 +204,7 @@ fn scattered_gradient<const PARTS: usize>(
             padding: 0,
         };
         let values = &transposed[i * channels * taps * g.c_out..];
-        let weights =
-            Weights::<PARTS>::new(&product_of, Matrix { values, row: g.c_out, column: 1 });
+        let weights = Weights::new(&product_of, Matrix { values, row: g.c_out, column: 1 });
         let dy = &dy[image * g.c_out * g.pixels_out()..][..g.c_out * g.pixels_out()];
         let step = tile_rows(&product_of);
         for start in (0..g.rows_out()).step_by(step) {

@@ -4,29 +4,6 @@ use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
 use std::sync::OnceLock;
 
-/// What the unit is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
-    /// Three products in training steps, nothing else.
-    Closely,
-    /// Six products, as exact as f32, for everything.
-    Exactly,
-}
-
-/// What the unit is to be used for, asked once: nothing, unless the environment variable `IRN_AMX` is `1`
-/// (closely) or `exact`, and the unit is there.
-pub fn wanted() -> Option<Use> {
-    static WANTED: OnceLock<Option<Use>> = OnceLock::new();
-    *WANTED.get_or_init(|| {
-        let wanted = match std::env::var("IRN_AMX").as_deref() {
-            Ok("1") => Use::Closely,
-            Ok("exact") => Use::Exactly,
-            _ => return None,
-        };
-        present().then_some(wanted)
-    })
-}
-
 /// Whether processor and system have the unit, asked once.
 pub fn present() -> bool {
     static PRESENT: OnceLock<bool> = OnceLock::new();

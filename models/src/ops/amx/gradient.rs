@@ -9,7 +9,7 @@ use super::conv::{LINE, SUMS, row_of};
 use super::scratch::{self, Scratch, part};
 use super::split::{self, Rows};
 use super::tiles::{BLOCK, BLOCK_LINES, Sums, multiply};
-use crate::ops::gemm_conv::channel_sum;
+use crate::ops::gemm_gradient::channel_sum;
 use crate::ops::im2col::{Geometry, gather};
 use crate::ops::slices::Shared;
 
@@ -36,13 +36,8 @@ fn extents(g: &Geometry) -> [usize; 2] {
     channels
 }
 
-/// See [`crate::ops::gemm_conv::matrix_gradient`].
-pub fn matrix_gradient<const PARTS: usize>(
-    g: &Geometry,
-    x: &[f32],
-    dy: &[f32],
-    stride: usize,
-) -> Vec<f32> {
+/// See [`crate::ops::gemm_gradient::matrix_gradient`].
+pub fn matrix_gradient(g: &Geometry, x: &[f32], dy: &[f32], stride: usize) -> Vec<f32> {
     let [c_in, c_out] = extents(g);
     let mut gradient = vec![0f32; g.c_out * stride];
     let target = Shared::new(&mut gradient);
@@ -52,7 +47,7 @@ pub fn matrix_gradient<const PARTS: usize>(
         let inputs = i..(i + c_in).min(g.c_in);
         let outputs = o..(o + c_out).min(g.c_out);
         scratch::with(|scratch| {
-            let sums = product::<PARTS>(g, x, dy, &inputs, &outputs, scratch);
+            let sums = product(g, x, dy, &inputs, &outputs, scratch);
             // SAFETY: each task has rows and columns of its own.
             unsafe { write(g, sums, &inputs, &outputs, target, stride) };
         });
@@ -65,7 +60,7 @@ pub fn matrix_gradient<const PARTS: usize>(
 }
 
 /// The blocks of `(inputs * kernel^2, outputs)`.
-fn product<'a, const PARTS: usize>(
+fn product<'a>(
     g: &Geometry,
     x: &[f32],
     dy: &[f32],
@@ -94,14 +89,14 @@ fn product<'a, const PARTS: usize>(
             };
             let values = &dy[(image * g.c_out + outputs.start) * all + first..];
             let dy = Rows { values, stride: all, rows: outputs.len(), columns: pixels };
-            let left = part(left, split::lines::<PARTS>(depth, pixels), LINE);
-            let right = part(right, split::lines::<PARTS>(outputs.len(), pixels), LINE);
+            let left = part(left, split::lines(depth, pixels), LINE);
+            let right = part(right, split::lines(outputs.len(), pixels), LINE);
             // SAFETY: `present` is a condition of this module.
             unsafe {
-                by.left::<PARTS>(left);
-                dy.right_turned::<PARTS>(right);
+                by.left(left);
+                dy.right_turned(right);
             }
-            multiply::<PARTS>(left, right, pixels.div_ceil(BLOCK), sums, fresh);
+            multiply(left, right, pixels.div_ceil(BLOCK), sums, fresh);
             fresh = false;
         }
     }

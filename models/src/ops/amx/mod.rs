@@ -7,11 +7,7 @@ mod scratch;
 mod split;
 mod tiles;
 
-pub use self::{
-    conv::{forward, input_gradient},
-    detect::{Use, wanted},
-    gradient::matrix_gradient,
-};
+pub use self::{conv::input_gradient, detect::present, gradient::matrix_gradient};
 
 #[cfg(test)]
 mod tests;

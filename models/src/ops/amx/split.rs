@@ -1,5 +1,4 @@
-//! Operands of the matrix unit: f32 numbers as sums of two or three bf16 numbers, in the order in which tiles are
-//! read.
+//! Operands of the matrix unit: f32 numbers as sums of two bf16 numbers, in the order in which tiles are read.
 //!
 //! A panel is 32 rows of the left or 32 columns of the right operand; it is a sequence of steps of 32 along
 //! the depth; a step holds for each part two tiles. A line of a left tile is 32 numbers of one row; a line
@@ -7,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::tiles::{BLOCK, Line, step_lines};
+use super::tiles::{BLOCK, Line, STEP_LINES};
 
 /// A matrix whose rows are contiguous.
 #[derive(Clone, Copy)]
@@ -20,8 +19,8 @@ pub struct Rows<'a> {
 }
 
 /// Lines of `rows` rows (or columns) of a depth.
-pub const fn lines<const PARTS: usize>(rows: usize, depth: usize) -> usize {
-    rows.div_ceil(BLOCK) * depth.div_ceil(BLOCK) * step_lines(PARTS)
+pub const fn lines(rows: usize, depth: usize) -> usize {
+    rows.div_ceil(BLOCK) * depth.div_ceil(BLOCK) * STEP_LINES
 }
 
 /// Two halves of 16 numbers.
@@ -43,14 +42,14 @@ impl Rows<'_> {
 
     /// The left operand: the rows are its rows.
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    pub fn left<const PARTS: usize>(&self, out: &mut [Line]) {
+    pub fn left(&self, out: &mut [Line]) {
         let steps = self.columns.div_ceil(BLOCK);
-        for (i, out) in out.chunks_exact_mut(step_lines(PARTS)).enumerate() {
+        for (i, out) in out.chunks_exact_mut(STEP_LINES).enumerate() {
             let (panel, column) = (i / steps, i % steps * BLOCK);
             for line in 0..BLOCK {
                 let row = panel * BLOCK + line;
                 let pair = [self.sixteen(row, column), self.sixteen(row, column + 16)];
-                for (part, pair) in side_by_side::<PARTS>(pair).into_iter().enumerate() {
+                for (part, pair) in side_by_side(pair).into_iter().enumerate() {
                     store(&mut out[part * BLOCK + line], pair);
                 }
             }
@@ -59,17 +58,17 @@ impl Rows<'_> {
 
     /// The right operand: the columns are its columns, the rows go along the depth.
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    pub fn right<const PARTS: usize>(&self, out: &mut [Line]) {
+    pub fn right(&self, out: &mut [Line]) {
         let (steps, tiles) = (self.rows.div_ceil(BLOCK), self.columns.div_ceil(16));
-        let whole = tiles / 2 * steps * step_lines(PARTS);
+        let whole = tiles / 2 * steps * STEP_LINES;
         out[whole..].fill(Line([0; 32]));
         for depth in (0..steps * BLOCK).step_by(2) {
             let (step, line) = (depth / BLOCK, depth % BLOCK / 2);
             for tile in 0..tiles {
                 let column = tile * 16;
                 let pair = [self.sixteen(depth, column), self.sixteen(depth + 1, column)];
-                let first = (tile / 2 * steps + step) * step_lines(PARTS) + tile % 2 * 16 + line;
-                for (part, pair) in interleaved::<PARTS>(pair).into_iter().enumerate() {
+                let first = (tile / 2 * steps + step) * STEP_LINES + tile % 2 * 16 + line;
+                for (part, pair) in interleaved(pair).into_iter().enumerate() {
                     store(&mut out[first + part * BLOCK], pair);
                 }
             }
@@ -78,16 +77,16 @@ impl Rows<'_> {
 
     /// The right operand, turned: the rows are its columns, the columns go along the depth.
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    pub fn right_turned<const PARTS: usize>(&self, out: &mut [Line]) {
+    pub fn right_turned(&self, out: &mut [Line]) {
         let steps = self.columns.div_ceil(BLOCK);
-        for (i, out) in out.chunks_exact_mut(step_lines(PARTS)).enumerate() {
+        for (i, out) in out.chunks_exact_mut(STEP_LINES).enumerate() {
             let (panel, column) = (i / steps, i % steps * BLOCK);
             for tile in 0..2 {
-                let mut parts = [[_mm512_setzero_si512(); 16]; PARTS];
+                let mut parts = [[_mm512_setzero_si512(); 16]; 2];
                 for line in 0..16 {
                     let row = panel * BLOCK + tile * 16 + line;
                     let pair = [self.sixteen(row, column), self.sixteen(row, column + 16)];
-                    for (part, pair) in parts.iter_mut().zip(side_by_side::<PARTS>(pair)) {
+                    for (part, pair) in parts.iter_mut().zip(side_by_side(pair)) {
                         part[line] = pair;
                     }
                 }
@@ -119,8 +118,8 @@ fn rounded([first, second]: Pair) -> __m512i {
 /// The parts of 32 numbers, in their order.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn side_by_side<const PARTS: usize>(mut rest: Pair) -> [__m512i; PARTS] {
-    let mut parts = [_mm512_setzero_si512(); PARTS];
+fn side_by_side(mut rest: Pair) -> [__m512i; 2] {
+    let mut parts = [_mm512_setzero_si512(); 2];
     for part in &mut parts {
         *part = rounded(rest);
         let halves = [_mm512_castsi512_si256(*part), _mm512_extracti64x4_epi64::<1>(*part)];
@@ -135,11 +134,11 @@ fn side_by_side<const PARTS: usize>(mut rest: Pair) -> [__m512i; PARTS] {
 /// The parts of two rows, their numbers taken in turn.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn interleaved<const PARTS: usize>([mut first, mut second]: Pair) -> [__m512i; PARTS] {
+fn interleaved([mut first, mut second]: Pair) -> [__m512i; 2] {
     // SAFETY: a line is 64 aligned bytes.
     let in_turn = unsafe { _mm512_load_si512((&raw const IN_TURN.0).cast()) };
     let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
-    let mut parts = [_mm512_setzero_si512(); PARTS];
+    let mut parts = [_mm512_setzero_si512(); 2];
     for part in &mut parts {
         *part = _mm512_permutexvar_epi16(in_turn, rounded([first, second]));
         let values = [_mm512_slli_epi32::<16>(*part), _mm512_and_si512(*part, upper)];

@@ -5,6 +5,7 @@ use super::detect::present;
 use super::split::{self, Rows};
 use super::tiles::{BLOCK, BLOCK_LINES, multiply};
 use crate::ops::gemm_conv::{self, Finish, Matrix};
+use crate::ops::gemm_gradient;
 use crate::ops::im2col::Geometry;
 use crate::ops::testing::numbers;
 
@@ -14,31 +15,26 @@ fn values(name: &str, len: usize) -> Vec<f32> {
 
 /// The product of `a`, `(m, k)`, and the transpose of `b`, `(n, k)`, by the unit; `turned` says how the
 /// right operand comes.
-fn product<const PARTS: usize>(
-    [m, n, k]: [usize; 3],
-    a: &[f32],
-    b: &[f32],
-    turned: bool,
-) -> Vec<f32> {
-    let mut left = vec![LINE; split::lines::<PARTS>(m, k)];
-    let mut right = vec![LINE; split::lines::<PARTS>(n, k)];
+fn product([m, n, k]: [usize; 3], a: &[f32], b: &[f32], turned: bool) -> Vec<f32> {
+    let mut left = vec![LINE; split::lines(m, k)];
+    let mut right = vec![LINE; split::lines(n, k)];
     let transposed: Vec<f32> = (0..k * n).map(|i| b[i % n * k + i / n]).collect();
     // SAFETY: asked for by the callers.
     unsafe {
-        Rows { values: a, stride: k, rows: m, columns: k }.left::<PARTS>(&mut left);
+        Rows { values: a, stride: k, rows: m, columns: k }.left(&mut left);
         if turned {
-            Rows { values: b, stride: k, rows: n, columns: k }.right_turned::<PARTS>(&mut right);
+            Rows { values: b, stride: k, rows: n, columns: k }.right_turned(&mut right);
         } else {
-            Rows { values: &transposed, stride: n, rows: k, columns: n }.right::<PARTS>(&mut right);
+            Rows { values: &transposed, stride: n, rows: k, columns: n }.right(&mut right);
         }
     }
     let mut sums = vec![SUMS; m.div_ceil(BLOCK) * n.div_ceil(BLOCK) * BLOCK_LINES];
-    multiply::<PARTS>(&left, &right, k.div_ceil(BLOCK), &mut sums, true);
+    multiply(&left, &right, k.div_ceil(BLOCK), &mut sums, true);
     (0..m).flat_map(|row| row_of(&sums, m.div_ceil(BLOCK), row, n).flatten().copied()).collect()
 }
 
 #[test]
-fn products_are_as_exact_as_those_of_f32() {
+fn products_are_close() {
     if !present() {
         return;
     }
@@ -47,28 +43,30 @@ fn products_are_as_exact_as_those_of_f32() {
     {
         let (a, b) = (values("a", m * k), values("b", n * k));
         for turned in [false, true] {
-            let ours = product::<3>([m, n, k], &a, &b, turned);
+            let ours = product([m, n, k], &a, &b, turned);
             for (i, ours) in ours.iter().enumerate() {
                 let (a, b) = (&a[i / n * k..][..k], &b[i % n * k..][..k]);
                 let terms = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b));
                 let (sum, size) = terms.fold((0.0, 0.0), |(s, t), x| (s + x, t + x.abs()));
                 let error = (f64::from(*ours) - sum).abs();
-                assert!(error <= 2e-7 * size + 1e-30, "{m} {n} {k} {turned}: {error} of {size}");
+                assert!(error <= 1.3e-5 * size + 1e-30, "{m} {n} {k} {turned}: {error} of {size}");
             }
         }
     }
 }
 
 #[test]
-fn numbers_of_every_size_are_split_exactly() {
+fn numbers_of_every_size_are_split() {
     if !present() {
         return;
     }
     let powers = (-60..60).map(|power| 1.234_567_9f32 * 2f32.powi(power));
     let a: Vec<f32> = powers.flat_map(|x| [x, -x]).collect();
-    let ours = product::<3>([a.len(), 1, 1], &a, &[1.0], false);
-    assert_eq!(ours, a);
-    assert!(product::<3>([1, 1, 2], &[f32::NAN, 1.0], &[1.0, 1.0], true)[0].is_nan());
+    let ours = product([a.len(), 1, 1], &a, &[1.0], false);
+    for (ours, a) in ours.iter().zip(&a) {
+        assert!((ours / a - 1.0).abs() <= 1.3e-5, "{a} became {ours}");
+    }
+    assert!(product([1, 1, 2], &[f32::NAN, 1.0], &[1.0, 1.0], true)[0].is_nan());
 }
 
 /// Images, channels in and out, kernel, stride, height, width.
@@ -100,27 +98,21 @@ fn convolutions_agree_with_the_portable_path() {
         let finish = Finish { shift: true, residual: Some(&residual), relu: true };
         for finish in [finish, Finish { residual: None, ..finish }, Finish::default()] {
             let theirs = gemm_conv::forward(&g, &x, matrix, finish);
-            near(&super::forward::<3>(&g, &x, matrix, finish), &theirs, EXACT, g.depth());
-            near(&super::forward::<2>(&g, &x, matrix, finish), &theirs, CLOSE, g.depth());
+            near(&super::conv::forward(&g, &x, matrix, finish), &theirs, g.depth());
         }
-        let theirs = gemm_conv::input_gradient(&g, &weights, row, &dy);
-        let terms = kernel * kernel * c_out;
-        near(&super::input_gradient::<3>(&g, &weights, row, &dy), &theirs, EXACT, terms);
-        near(&super::input_gradient::<2>(&g, &weights, row, &dy), &theirs, CLOSE, terms);
-        let theirs = gemm_conv::matrix_gradient(&g, &x, &dy, row);
-        let terms = images * g.pixels_out();
-        near(&super::matrix_gradient::<3>(&g, &x, &dy, row), &theirs, EXACT, terms);
-        near(&super::matrix_gradient::<2>(&g, &x, &dy, row), &theirs, CLOSE, terms);
+        let theirs = gemm_gradient::input_gradient(&g, &weights, row, &dy);
+        near(&super::input_gradient(&g, &weights, row, &dy), &theirs, kernel * kernel * c_out);
+        let theirs = gemm_gradient::matrix_gradient(&g, &x, &dy, row);
+        near(&super::matrix_gradient(&g, &x, &dy, row), &theirs, images * g.pixels_out());
     }
 }
 
-/// By how much results in three and in two parts may differ, for each square root of a term below 1.
-const EXACT: f32 = 3e-6;
-const CLOSE: f32 = 1e-5;
+/// By how much results may differ, for each square root of a term below 1.
+const ALLOWED: f32 = 1e-5;
 
-fn near(ours: &[f32], theirs: &[f32], allowed: f32, terms: usize) {
+fn near(ours: &[f32], theirs: &[f32], terms: usize) {
     assert_eq!(ours.len(), theirs.len());
-    let allowed = allowed * (terms as f32).sqrt();
+    let allowed = ALLOWED * (terms as f32).sqrt();
     for (i, (a, b)) in ours.iter().zip(theirs).enumerate() {
         assert!((a - b).abs() <= allowed, "value {i}: {a} and {b}, {terms} terms");
     }
