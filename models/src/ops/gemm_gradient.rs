@@ -95,17 +95,23 @@ pub fn input_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -
     }
 }
 
-/// `(c_in, c_out * kernel^2)`, every kernel turned by half a turn.
+/// `(c_in, c_out * kernel^2)`, every kernel turned by half a turn. Input channels go by sixteen: a single
+/// one's weights lie far apart.
 pub fn turned_kernel(g: &Geometry, matrix: &[f32], stride: usize) -> Vec<f32> {
+    const CHANNELS: usize = 16;
     let taps = g.kernel * g.kernel;
-    let mut turned = vec![0f32; g.c_in * g.c_out * taps];
-    turned.par_chunks_exact_mut(g.c_out * taps).enumerate().for_each(|(c_in, row)| {
-        for (c_out, target) in row.chunks_exact_mut(taps).enumerate() {
-            let source = &matrix[c_out * stride + c_in * taps..][..taps];
-            target
-                .iter_mut()
-                .zip(source.iter().rev())
-                .for_each(|(target, source)| *target = *source);
+    let row = g.c_out * taps;
+    let mut turned = vec![0f32; g.c_in * row];
+    turned.par_chunks_mut(CHANNELS * row).enumerate().for_each(|(block, rows)| {
+        let first = block * CHANNELS * taps;
+        for c_out in 0..g.c_out {
+            let source = matrix[c_out * stride + first..].chunks_exact(taps);
+            for (row, source) in rows.chunks_exact_mut(row).zip(source) {
+                let target = &mut row[c_out * taps..][..taps];
+                for (target, &source) in target.iter_mut().zip(source.iter().rev()) {
+                    *target = source;
+                }
+            }
         }
     });
     turned

@@ -109,7 +109,7 @@ impl<'a, const L: usize> MeanField<'a, L> {
             });
             q
         };
-        (0..self.start.runs).map(run).collect()
+        (0..self.start.runs).into_par_iter().map(run).collect()
     }
 
     /// The likeliest label of each pixel, by run; of equals the first.
@@ -121,7 +121,7 @@ impl<'a, const L: usize> MeanField<'a, L> {
             });
             Array2::from_shape_vec(self.crf.size, labels).expect("one label a pixel")
         };
-        (0..self.start.runs).map(run).collect()
+        (0..self.start.runs).into_par_iter().map(run).collect()
     }
 
     /// Gives the number of each pixel with its probabilities in `run`: the background's, the classes'.

@@ -34,9 +34,12 @@ pub fn relation_label(
     }
     ensure!(size == expected, "CAMs of shape {size:?}, not (classes, height, width) {expected:?}");
     ensure!(keys.iter().all(|&key| key < 254), "class numbers {keys:?} don't fit beside 255");
-    let starts = [conf_fg, conf_bg].map(|confidence| strongest(high_res, confidence));
-    let crf = DenseCrf::new(photo, settings)?;
-    let maps = starts.each_ref().map(|start| start.view());
+    let start = |confidence| strongest(high_res, confidence);
+    let (crf, starts) = rayon::join(
+        || DenseCrf::new(photo, settings),
+        || rayon::join(|| start(conf_fg), || start(conf_bg)),
+    );
+    let (crf, maps) = (crf?, [starts.0.view(), starts.1.view()]);
     let sure = crf.classify_all(&maps, keys.len() + 1)?;
     Ok(combine(sure[0].view(), sure[1].view(), keys))
 }

@@ -125,11 +125,15 @@ pub fn row_of(
     row: usize,
     pixels: usize,
 ) -> impl Iterator<Item = &[f32]> {
+    (0..pixels.div_ceil(16))
+        .map(move |tile| &sums[line_of(panels, row, tile)].0[..16.min(pixels - tile * 16)])
+}
+
+/// Where the sums of a row and of tile `tile` of its pixels lie; those of sixteen rows, from a multiple of
+/// 16 on, follow one another.
+pub fn line_of(panels: usize, row: usize, tile: usize) -> usize {
     let line = row / BLOCK * BLOCK_LINES + row % BLOCK / 16 * 32 + row % 16;
-    (0..pixels.div_ceil(16)).map(move |tile| {
-        let line = line + tile / 2 * panels * BLOCK_LINES + tile % 2 * 16;
-        &sums[line].0[..16.min(pixels - tile * 16)]
-    })
+    line + tile / 2 * panels * BLOCK_LINES + tile % 2 * 16
 }
 
 /// # Safety

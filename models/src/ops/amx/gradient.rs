@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::conv::{LINE, SUMS, row_of};
+use super::conv::{LINE, SUMS, line_of};
 use super::scratch::{self, Scratch, part};
 use super::split::{self, Rows};
 use super::tiles::{BLOCK, BLOCK_LINES, Sums, multiply};
@@ -117,13 +117,14 @@ unsafe fn write(
 ) {
     let taps = g.kernel * g.kernel;
     let depth = inputs.len() * taps;
-    for row in 0..depth {
-        let mut at = outputs.start * stride + inputs.start * taps + row;
-        for sums in row_of(sums, depth.div_ceil(BLOCK), row, outputs.len()) {
-            for &sum in sums {
+    // Tile by tile, so that what is turned lies in the nearest cache.
+    for (place, output) in outputs.clone().enumerate() {
+        let at = output * stride + inputs.start * taps;
+        for first in (0..depth).step_by(16) {
+            let line = line_of(depth.div_ceil(BLOCK), first, place / 16);
+            for (row, sums) in sums[line..][..16.min(depth - first)].iter().enumerate() {
                 // SAFETY: the caller's promise.
-                unsafe { target.at(at).write(sum) };
-                at += stride;
+                unsafe { target.at(at + first + row).write(sums.0[place % 16]) };
             }
         }
     }
