@@ -89,7 +89,7 @@ fn slack(precision: Precision) -> f64 {
     }
 }
 
-/// The outputs by Candle, in the order of [`NetworkKind::outputs`].
+/// The outputs by Candle, in the order of [`crate::NetworkKind::outputs`].
 fn reference(network: &Network, photos: &Array4<f32>) -> Result<[Tensor; 2]> {
     let image = tensor(photos)?;
     Ok(match network {

@@ -1,6 +1,6 @@
 //! Sixteen numbers side by side, in the vectors of the processor at hand.
 //!
-//! Explicit vectors, because the compiler keeps the sums of the [`product`](super::product) in memory
+//! Explicit vectors, because the compiler keeps the sums of the `product` in memory
 //! otherwise. With fused multiplication (AVX-512 and AVX2) all kinds give the same bits.
 
 #[cfg(target_arch = "x86_64")]
