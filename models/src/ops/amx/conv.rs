@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::scratch::{self, Scratch, part};
 use super::split::{self, Rows};
 use super::tiles::{BLOCK, BLOCK_LINES, Line, Sums, multiply};
-use crate::ops::gemm_conv::{Finish, Matrix};
+use crate::ops::gemm_conv::Matrix;
 use crate::ops::gemm_gradient::turned_kernel;
 use crate::ops::im2col::{Geometry, gather, scatter};
 use crate::ops::slices::{self, Shared};
@@ -64,8 +64,8 @@ impl Weights {
     }
 }
 
-/// See [`crate::ops::gemm_conv::forward`]; the matrix's columns are contiguous.
-pub fn forward(g: &Geometry, x: &[f32], matrix: Matrix, finish: Finish) -> Vec<f32> {
+/// [`crate::ops::gemm_conv::forward`] without anything added; the matrix's columns are contiguous.
+pub fn forward(g: &Geometry, x: &[f32], matrix: Matrix) -> Vec<f32> {
     let weights = Weights::new(g, matrix);
     let rows = tile_rows(g);
     let tiles = g.rows_out().div_ceil(rows);
@@ -77,7 +77,7 @@ pub fn forward(g: &Geometry, x: &[f32], matrix: Matrix, finish: Finish) -> Vec<f
             scratch::with(|scratch| {
                 let sums = product(g, x, &weights, &rows, scratch);
                 // SAFETY: each task has an image and rows of its own.
-                unsafe { finish_tile(g, matrix, finish, image, &rows, sums, y) };
+                unsafe { write_tile(g, image, &rows, sums, y) };
             });
         });
     };
@@ -138,50 +138,22 @@ pub fn line_of(panels: usize, row: usize, tile: usize) -> usize {
 
 /// # Safety
 /// `y` is the whole output, and nobody else touches these rows of this image.
-unsafe fn finish_tile(
-    g: &Geometry,
-    matrix: Matrix,
-    finish: Finish,
-    image: usize,
-    rows: &Range<usize>,
-    sums: &[Sums],
-    y: Shared,
-) {
+unsafe fn write_tile(g: &Geometry, image: usize, rows: &Range<usize>, sums: &[Sums], y: Shared) {
     let pixels = rows.len() * g.columns_out();
     for channel in 0..g.c_out {
         let start = (image * g.c_out + channel) * g.pixels_out() + rows.start * g.columns_out();
         // SAFETY: the caller's promise.
         let y = unsafe { std::slice::from_raw_parts_mut(y.at(start), pixels) };
         let sums = row_of(sums, g.c_out.div_ceil(BLOCK), channel, pixels);
-        let shift =
-            if finish.shift { matrix.values[channel * matrix.row + g.depth()] } else { 0.0 };
-        let lowest = if finish.relu { 0.0 } else { f32::NEG_INFINITY };
-        // Unlike `max`, this keeps NaN: a diverged network must not look healthy.
-        let clip = |y: f32| if y < lowest { lowest } else { y };
-        if let Some(residual) = finish.residual {
-            let residual = residual[start..start + pixels].chunks(16);
-            for ((y, sums), residual) in y.chunks_mut(16).zip(sums).zip(residual) {
-                for ((y, sum), residual) in y.iter_mut().zip(sums).zip(residual) {
-                    *y = clip(sum + shift + residual);
-                }
-            }
-        } else {
-            for (y, sums) in y.chunks_mut(16).zip(sums) {
-                y.iter_mut().zip(sums).for_each(|(y, sum)| *y = clip(sum + shift));
-            }
-        }
+        y.chunks_mut(16).zip(sums).for_each(|(y, sums)| y.copy_from_slice(sums));
     }
 }
 
 /// See [`crate::ops::gemm_gradient::input_gradient`].
 pub fn input_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -> Vec<f32> {
+    let Some(turned) = g.turned() else { return scattered_gradient(g, matrix, stride, dy) };
     let kernel = turned_kernel(g, matrix, stride);
-    if let Some(turned) = g.turned() {
-        let kernel = Matrix { values: &kernel, row: turned.depth(), column: 1 };
-        forward(&turned, dy, kernel, Finish::default())
-    } else {
-        scattered_gradient(g, matrix, stride, dy)
-    }
+    forward(&turned, dy, Matrix { values: &kernel, row: turned.depth(), column: 1 })
 }
 
 /// The product of the turned matrix and the gradient, added up where its columns came from.
