@@ -151,7 +151,7 @@ fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.iter().enumerate().map(|(index, (x, _))| (*x, mean(index))).collect()
 }
 
-/// A dot and a label on the highest point.
+/// A dot on the highest point, and a label below it.
 fn best(index: usize, points: &[(f64, f64)], across: &Axis, up: &Axis) -> String {
     let Some((x, y)) = highest(points) else { return String::new() };
     let (left, top) = (x_of(across, x), y_of(up, y));
@@ -162,8 +162,8 @@ fn best(index: usize, points: &[(f64, f64)], across: &Axis, up: &Axis) -> String
         index % COLOURS,
         index % COLOURS,
         anchor.1,
-        // One line a series, so that neighbouring labels do not meet.
-        (top + 18.0 + 16.0 * (index % 4) as f64).min(HEIGHT - MARGIN[3] - 4.0),
+        // Above the axis, one line a series, so that labels meet neither each other nor the highest points.
+        HEIGHT - MARGIN[3] - 8.0 - 16.0 * (index % 4) as f64,
         anchor.0,
         short(y),
         short(x)
