@@ -120,6 +120,11 @@ impl Conv {
         Ok(Self { bias: Some(bias), ..self })
     }
 
+    /// Whether it has a parameter that trains.
+    pub fn trainable(&self) -> bool {
+        self.weight.trainable() || self.bias.as_ref().is_some_and(Param::trainable)
+    }
+
     /// Calls `f` with every parameter.
     pub fn visit<'a>(&'a self, f: &mut impl FnMut(&'a Param)) {
         f(&self.weight);
@@ -192,6 +197,11 @@ pub struct ConvNorm {
 }
 
 impl ConvNorm {
+    /// Whether it has a parameter that trains.
+    pub fn trainable(&self) -> bool {
+        self.conv.trainable() || self.norm.weight.trainable() || self.norm.bias.trainable()
+    }
+
     /// Calls `f` with every parameter and buffer.
     pub fn visit<'a>(&'a self, f: &mut impl FnMut(&'a Param)) {
         self.conv.visit(f);
@@ -224,6 +234,11 @@ impl GroupNorm {
             groups,
             eps: 1e-5,
         })
+    }
+
+    /// Whether it has a parameter that trains.
+    pub fn trainable(&self) -> bool {
+        self.weight.trainable() || self.bias.trainable()
     }
 
     /// Calls `f` with every parameter.

@@ -35,12 +35,14 @@ pub mod ops;
 #[cfg(feature = "candle")]
 pub mod resnet;
 #[cfg(feature = "candle")]
+pub mod tape;
+#[cfg(feature = "candle")]
 pub mod weights;
 
 #[cfg(feature = "candle")]
 pub use self::{
     calibrate::calibrate,
-    cam::CamNet,
+    cam::{CamNet, ClassStep},
     feature_map::FeatureMap,
     irnet::{IrNet, Relations},
     layers::{BatchNorm, Conv, ConvNorm, GroupNorm, Param},

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use irn_models::checkpoint;
 use irn_models::ops::soft_margin;
+use irn_models::tape::Processor;
 use irn_models::{CamNet, Param, Weights};
 use ndarray::Array3;
 use rand_chacha::ChaCha8Rng;
@@ -26,6 +27,7 @@ struct CamTask<'a> {
     items: Vec<&'a Item>,
     validation: Vec<&'a Item>,
     config: &'a Config,
+    engine: Processor,
 }
 
 /// An image and its classes.
@@ -60,8 +62,9 @@ impl Task for CamTask<'_> {
     }
 
     fn loss(&self, batch: Vec<Sample>) -> Result<Loss> {
-        let total = loss(self.net, &batch, self.config.data.classes.len())?;
-        Ok(Loss { total: total.to_scalar()?, parts: Vec::new(), gradients: total.backward()? })
+        let (images, targets) = tensors(&batch, self.config.data.classes.len())?;
+        let step = self.net.class_gradients(&self.engine, &images, &targets)?;
+        Ok(Loss { total: step.loss, parts: Vec::new(), gradients: step.gradients })
     }
 
     fn validate(&self, pool: &ThreadPool) -> Result<Option<f64>> {
@@ -72,8 +75,7 @@ impl Task for CamTask<'_> {
             // An unreadable validation photo is left out of the mean and named once per epoch.
             match sample {
                 Ok(sample) => {
-                    let loss = loss(self.net, &[sample], classes)?;
-                    sum += f64::from(loss.to_scalar::<f32>()?);
+                    sum += f64::from(loss(self.net, &[sample], classes)?);
                     count += 1;
                 }
                 Err(error) => eprintln!("warning: left out of the validation: {error:#}"),
@@ -94,13 +96,18 @@ impl CamTask<'_> {
     }
 }
 
-fn loss(net: &CamNet, batch: &[Sample], classes: usize) -> Result<Tensor> {
+/// Images and targets.
+fn tensors(batch: &[Sample], classes: usize) -> Result<(Tensor, Tensor)> {
     let images: Vec<_> = batch.iter().map(|sample| &sample.image).collect();
     let keys: Vec<_> = batch.iter().map(|sample| sample.keys.as_slice()).collect();
     let images = samples::images(&images, &Device::Cpu)?;
-    let targets = samples::multi_hot(&keys, classes, &Device::Cpu)?;
-    let logits = soft_margin::pool(&net.forward(&images)?)?;
-    Ok(soft_margin::soft_margin(&logits, &targets)?)
+    Ok((images, samples::multi_hot(&keys, classes, &Device::Cpu)?))
+}
+
+fn loss(net: &CamNet, batch: &[Sample], classes: usize) -> Result<f32> {
+    let (images, targets) = tensors(batch, classes)?;
+    let logits = soft_margin::pool(&net.forward(&images)?.detach())?;
+    Ok(soft_margin::soft_margin(&logits, &targets)?.loss)
 }
 
 /// The groups of upstream's optimizer: the backbone at the rate, the classifier at ten times it.
@@ -167,7 +174,7 @@ pub fn train_cam(
     let momentum = optim.momentum.unwrap_or(optim.weight_decay);
     let groups = groups(&net, optim.rate, optim.weight_decay);
     let mut optimizer = PolySgd::new(groups, momentum, optim.power, steps);
-    let task = CamTask { net: &net, items, validation, config };
+    let task = CamTask { net: &net, items, validation, config, engine: Processor::default() };
     let setting = Setting {
         optim,
         seed: config.run.seed,
