@@ -4,11 +4,13 @@
 # make web     the page of export/web (needs Node.js and npm); irn-export web adds the models
 # make web-test  tests of that page, in headless Chromium where there is one
 # make runtimes  the exported graphs in other runtimes (docs/runtimes.md); needs npm, Chromium, g++, make demo
+# make cuda    the programs with CUDA, on any machine; needs no GPU and no CUDA installation
+# make cuda-test  tests of the GPU's part: on the GPU, or on a fake one without
 # make check   what CI runs besides: format, lints, documentation
 
 export PATH := $(CURDIR)/.deps/cmake/cmake/data/bin:$(PATH)
 
-.PHONY: demo test bench web web-test runtimes check build deps golden clean
+.PHONY: demo test bench web web-test runtimes cuda cuda-test check build deps golden clean
 
 deps:
 	@sh scripts/deps.sh
@@ -42,6 +44,12 @@ web-test:
 
 runtimes: build
 	@sh scripts/runtimes.sh
+
+cuda:
+	@sh scripts/cuda/build.sh
+
+cuda-test:
+	@sh scripts/cuda/build.sh test
 
 check: deps
 	cargo fmt --all --check

@@ -24,6 +24,8 @@ mod calibrate;
 mod cam;
 #[cfg(feature = "candle")]
 pub mod checkpoint;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 #[cfg(feature = "candle")]
 mod feature_map;
 #[cfg(feature = "candle")]

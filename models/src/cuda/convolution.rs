@@ -93,9 +93,12 @@ impl Convolutions {
         let plans = self.plans.borrow();
         let plan = &plans[&key];
         let memory = self.memory(gpu, plan.memory)?;
-        // SAFETY: the operands' buffers have the sizes that `g` says (each caller takes them so), and live
-        // until given back in the stream's order.
-        let done = unsafe { plan.launch(&self.handle, operands, memory) };
+        let name = format!("convolution {} {kind:?}", format!("{pass:?}").to_lowercase());
+        let done = gpu.profile.timed(gpu.stream(), &name, || {
+            // SAFETY: the operands' buffers have the sizes that `g` says (each caller takes them so), and live
+            // until given back in the stream's order.
+            unsafe { plan.launch(&self.handle, operands, memory) }.map_err(Error::wrap)
+        });
         match done {
             Ok(()) => Ok(()),
             Err(error) => bail!("cuDNN failed on {pass:?} of {g:?} in {kind:?}: {error}"),

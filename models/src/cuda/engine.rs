@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
+use candle_core::cuda_backend::cudarc::driver::PinnedHostSlice;
 use candle_core::{CudaDevice, DType, Device, Result, Tensor, bail};
 
 use super::convolution::Convolutions;
@@ -11,6 +12,7 @@ use super::convolve::Folded;
 use super::descriptors::Kind;
 use super::gpu::{Argument, Gpu, Grid};
 use super::map::Map;
+use super::photos::Photos;
 use crate::layers::{Conv, ConvNorm, GroupNorm};
 use crate::tape::{Engine, Inputs, Shape, Wanted};
 
@@ -26,11 +28,17 @@ pub enum Precision {
     Bf16,
 }
 
+/// Channels of a photo, which are made up to what a matrix unit takes.
+const PHOTO: usize = 3;
+
 /// A GPU with all that a training step keeps from one step to the next.
 pub struct CudaEngine {
     pub(super) gpu: Gpu,
     pub(super) convolutions: Convolutions,
     pub(super) folded: RefCell<HashMap<String, Folded>>,
+    pub(super) photos: Photos,
+    /// Memory for losses that nobody waits for.
+    pub(super) spare: RefCell<Vec<PinnedHostSlice<f32>>>,
     kind: Kind,
 }
 
@@ -43,18 +51,14 @@ impl CudaEngine {
         let gpu = Gpu::new(device)?;
         let convolutions = Convolutions::new(&gpu, precision == Precision::Tf32)?;
         let kind = if precision == Precision::Bf16 { Kind::Bf16 } else { Kind::F32 };
-        Ok(Self { gpu, convolutions, folded: RefCell::default(), kind })
-    }
-
-    /// The GPU itself.
-    pub(crate) fn gpu(&self) -> &Gpu {
-        &self.gpu
+        let (photos, spare) = (Photos::new(&gpu)?, RefCell::default());
+        Ok(Self { gpu, convolutions, folded: RefCell::default(), photos, spare, kind })
     }
 
     /// The map of f32 values `(batch, channels, height, width)` that lie at `address` on the GPU.
     pub(super) fn map_of(&self, address: u64, shape: Shape) -> Result<Map> {
         let [images, channels, height, width] = shape;
-        let stored = channels.next_multiple_of(self.kind.channels());
+        let stored = if channels == PHOTO { PHOTO.next_multiple_of(self.kind.channels()) } else { channels };
         let map = Map::with_channels(&self.gpu, shape, stored, self.kind)?;
         let mut arguments = [
             Argument::Address(address),

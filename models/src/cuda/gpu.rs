@@ -14,6 +14,7 @@ use candle_core::cuda_backend::cudarc::driver::{
 };
 use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
 use candle_core::op::BackpropOp;
+use super::profile::Profile;
 use candle_core::{CudaDevice, CudaStorage, Error, Result, Shape, Storage, Tensor, bail};
 
 /// Our kernels for every architecture since Turing (compute capability 7.5), compiled by `build.rs`: the
@@ -89,6 +90,7 @@ pub struct Gpu {
     stream: Arc<CudaStream>,
     module: Arc<CudaModule>,
     functions: RefCell<HashMap<String, CudaFunction>>,
+    pub(super) profile: Profile,
 }
 
 impl Gpu {
@@ -104,7 +106,8 @@ impl Gpu {
         keep_freed_memory(&stream);
         let module = stream.context().load_module(Ptx::from_binary(KERNELS.to_vec()));
         let module = module.map_err(Error::wrap)?;
-        Ok(Self { device: device.clone(), stream, module, functions: RefCell::default() })
+        let (functions, profile) = Default::default();
+        Ok(Self { device: device.clone(), stream, module, functions, profile })
     }
 
     /// The stream on which everything happens.
@@ -123,13 +126,18 @@ impl Gpu {
         self.stream.alloc_zeros(bytes.max(1)).map_err(Error::wrap)
     }
 
-    /// A copy of `values`.
+    /// A copy of `values`, which may go at once.
     pub fn upload<T: DeviceRepr>(&self, values: &[T]) -> Result<CudaSlice<u8>> {
         // SAFETY: the values of a `DeviceRepr` are plain bytes.
         let bytes = unsafe {
             std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values))
         };
-        self.stream.clone_htod(bytes).map_err(Error::wrap)
+        let buffer = self.take(bytes.len())?;
+        self.stream.context().bind_to_thread().map_err(Error::wrap)?;
+        // SAFETY: as much room as there are bytes; memory that may be paged out is read before this returns.
+        unsafe { result::memcpy_htod_async(self.address(&buffer), bytes, self.stream.cu_stream()) }
+            .map_err(Error::wrap)?;
+        Ok(buffer)
     }
 
     /// The address of a buffer of ours.
@@ -174,17 +182,33 @@ impl Gpu {
         let [x, y, z] = grid.blocks.map(|blocks| blocks as u32);
         let mut pointers: Vec<*mut c_void> = arguments.iter_mut().map(Argument::pointer).collect();
         self.stream.context().bind_to_thread().map_err(Error::wrap)?;
-        // SAFETY: the arguments are those of the kernel's signature (each call stands beside a test against
-        // the operation's twin on the processor) and live until the driver has copied them.
-        let launched = unsafe {
+        let launched = self.profile.timed(&self.stream, name, || {
             let (blocks, threads) = ((x, y, z), (grid.threads, 1, 1));
             let (function, stream) = (functions[name].cu_function(), self.stream.cu_stream());
-            result::launch_kernel(function, blocks, threads, 0, stream, &mut pointers)
-        };
+            // SAFETY: the arguments are those of the kernel's signature (each call has a test against the
+            // operation's twin on the processor) and live until the driver has copied them.
+            unsafe { result::launch_kernel(function, blocks, threads, 0, stream, &mut pointers) }
+                .map_err(Error::wrap)
+        });
         match launched {
             Ok(()) => Ok(()),
-            Err(error) => bail!("kernel {name} on {grid:?}: {error:?}"),
+            Err(error) => bail!("kernel {name} on {grid:?}: {error}"),
         }
+    }
+}
+
+impl Gpu {
+    /// The most memory that was taken at any one time, bytes; none where the driver does not count.
+    pub fn peak(&self) -> Option<u64> {
+        let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH;
+        let mut peak = 0u64;
+        // SAFETY: the context's own device; the attribute is a u64.
+        let asked = unsafe {
+            let pool = result::device::get_default_mem_pool(self.stream.context().cu_device());
+            let value = std::ptr::from_mut(&mut peak).cast();
+            pool.and_then(|pool| result::mem_pool::get_attribute(pool, attribute, value))
+        };
+        asked.ok().map(|()| peak)
     }
 }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use candle_core::{Result, bail};
 
 /// Sizes of a square convolution in NCHW order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Geometry {
     pub images: usize,
     pub c_in: usize,

@@ -24,6 +24,8 @@ pub mod soft_margin;
 mod statistics;
 mod upsample;
 
+#[cfg(feature = "cuda")]
+pub(crate) use self::im2col::Geometry;
 pub use self::{
     conv::{conv, conv_norm},
     group_norm::group_norm,

@@ -60,6 +60,11 @@ impl<'e, E: Engine> Tape<'e, E> {
         Ok(Recorded { map: self.engine.load(values)?, tape: self, node: None })
     }
 
+    /// The same of a map that the engine has already.
+    pub fn given(&self, map: E::Map) -> Recorded<'_, E> {
+        Recorded { map, tape: self, node: None }
+    }
+
     /// The gradients of all parameters, from those of the outputs. The tape is empty afterwards.
     ///
     /// # Errors
