@@ -55,8 +55,8 @@ template <typename T, int N>
 __device__ void add_if_first(const T* plane, Values<T, N> gradient, Window vertical,
                              Window horizontal, int row, int column, int width, int channels, int c,
                              float* sums) {
-    Values<T, N> largest;
-    bool here[N];
+    Values<T, N> largest = {};
+    bool here[N] = {};
     for (int y = vertical.first; y <= vertical.last; y++) {
         for (int x = horizontal.first; x <= horizontal.last; x++) {
             bool first = y == vertical.first && x == horizontal.first;
