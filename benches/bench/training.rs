@@ -4,7 +4,7 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use irn::train::optimizer::PolySgd;
 use irn::train::{cam as cam_training, irn as irn_training};
-use irn_models::ops::{pool, soft_margin};
+use irn_models::tape::Processor;
 use ndarray::ArrayD;
 
 use super::inputs::{Inputs, alone};
@@ -48,10 +48,11 @@ pub fn cam(inputs: &Inputs, crop: usize) -> Result<Measured> {
     };
     let groups = cam_training::groups(&net, RATE, WEIGHT_DECAY);
     let mut optimizer = PolySgd::new(groups, WEIGHT_DECAY, 0.9, STEPS);
+    let engine = Processor::default();
     let step = || {
-        let loss = soft_margin(&pool(&net.forward(&image)?)?, &label)?;
-        optimizer.step(&loss.backward()?)?;
-        Ok(loss.to_scalar::<f32>()?)
+        let step = net.class_gradients(&engine, &image, &label)?;
+        optimizer.step(&step.gradients)?;
+        Ok(step.loss)
     };
     Measured::of(if crop > 300 { 3 } else { 5 }, step, |loss| said(inputs, &stage, loss))
 }

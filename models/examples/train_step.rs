@@ -7,8 +7,8 @@ use std::time::Instant;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor};
 use irn_models::ops::sgd::Sgd;
-use irn_models::ops::{pool, soft_margin};
 use irn_models::resnet::BACKBONES;
+use irn_models::tape::Processor;
 use irn_models::{CamNet, IrNet, Param, Weights};
 
 #[global_allocator]
@@ -34,12 +34,8 @@ fn main() -> Result<()> {
         let mut params = Vec::new();
         net.visit(&mut |param| params.push(param.clone()));
         params.retain(Param::trainable);
-        time(steps, &params, || {
-            let start = Instant::now();
-            let loss = soft_margin(&pool(&net.forward(&images)?)?, &targets)?;
-            println!("forward {:.3} s", start.elapsed().as_secs_f64());
-            loss.backward()
-        })
+        let engine = Processor::default();
+        time(steps, &params, || Ok(net.class_gradients(&engine, &images, &targets)?.gradients))
     }
 }
 

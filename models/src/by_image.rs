@@ -134,6 +134,7 @@ mod tests {
     use crate::Weights;
     use crate::ops::testing::{self, numbers};
     use crate::resnet::BACKBONES;
+    use crate::tape::{Engine, Processor, Tape};
 
     #[test]
     fn agrees_with_the_whole_batch() {
@@ -142,10 +143,18 @@ mod tests {
         let label = (0..3 * 13 * 15).map(|i: u32| [0u8, 1, 2, 255][(i / 5 % 4) as usize]);
         let label = Tensor::from_iter(label, &Device::Cpu).unwrap().reshape((3, 13, 15)).unwrap();
         let (loss, ours) = net.relation_gradients(&images, &label, 4, 20).unwrap();
-        let maps = net.forward(&images).unwrap();
-        let whole = relation_loss(&maps.edge, &maps.displacement, &label, 4, 20).unwrap();
+        let engine = Processor::default();
+        let tape = Tape::new(&engine);
+        let maps = net.forward(&tape.load(&images).unwrap()).unwrap();
+        let outputs = [maps.edge, maps.displacement];
+        let vars = outputs
+            .each_ref()
+            .map(|map| Var::from_tensor(&engine.read(map.map()).unwrap()).unwrap());
+        let whole = relation_loss(&vars[0], &vars[1], &label, 4, 20).unwrap();
         testing::close(&loss.total, &whole.total, 1e-4);
-        let theirs = whole.total.backward().unwrap();
+        let wanted = whole.total.backward().unwrap();
+        let wanted = vars.map(|var| engine.load(wanted.get(&var).unwrap()).unwrap());
+        let theirs = tape.backward(outputs.into_iter().zip(wanted).collect()).unwrap();
         let mut count = 0;
         net.visit(&mut |param| {
             let (ours, theirs) = (ours.get(param.var()), theirs.get(param.var()));

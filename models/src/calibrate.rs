@@ -29,7 +29,7 @@ struct Calibrating(Tensor);
 
 impl FeatureMap for Calibrating {
     fn conv_norm(&self, layer: &ConvNorm, residual: Option<&Self>) -> Result<Self> {
-        store_statistics(&layer.norm, &ops::conv(&self.0, &layer.conv)?)?;
+        store_statistics(&layer.norm, &self.0.conv(&layer.conv)?)?;
         self.0.conv_norm(layer, residual.map(|residual| &residual.0)).map(|x| Self(x.detach()))
     }
 

@@ -1,9 +1,8 @@
-//! What a network may ask of a feature map, and what a Candle tensor answers.
+//! What a network may ask of a feature map.
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 
 use crate::layers::{Conv, ConvNorm, GroupNorm};
-use crate::ops;
 
 /// A map of shape `(batch, channels, height, width)`, computed or merely described.
 pub trait FeatureMap: Clone {
@@ -26,42 +25,4 @@ pub trait FeatureMap: Clone {
     fn crop_like(&self, other: &Self) -> Result<Self>;
     /// Stops gradients; the identity elsewhere.
     fn detach(&self) -> Self;
-}
-
-impl FeatureMap for Tensor {
-    fn conv_norm(&self, layer: &ConvNorm, residual: Option<&Self>) -> Result<Self> {
-        ops::conv_norm(self, layer, residual)
-    }
-
-    fn conv(&self, layer: &Conv) -> Result<Self> {
-        ops::conv(self, layer)
-    }
-
-    fn group_norm(&self, layer: &GroupNorm) -> Result<Self> {
-        ops::group_norm(self, layer)
-    }
-
-    fn relu(&self) -> Result<Self> {
-        ops::relu(self)
-    }
-
-    fn concat(maps: &[Self]) -> Result<Self> {
-        Tensor::cat(maps, 1)
-    }
-
-    fn max_pool(&self) -> Result<Self> {
-        ops::max_pool(self)
-    }
-
-    fn upsample(&self, factor: usize) -> Result<Self> {
-        ops::upsample(self, factor)
-    }
-
-    fn crop_like(&self, other: &Self) -> Result<Self> {
-        self.narrow(2, 0, other.dim(2)?)?.narrow(3, 0, other.dim(3)?)
-    }
-
-    fn detach(&self) -> Self {
-        self.detach()
-    }
 }

@@ -1,174 +1,51 @@
 //! Convolution, alone or with everything that follows it in a residual network: normalisation, residual
 //! sum and ReLU, applied while the tile is in cache.
 
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{Result, bail};
 
-use super::fold::fold;
-use super::gemm_conv::{Finish, Matrix};
+use super::gemm_conv::Finish;
 use super::im2col::Geometry;
-use super::{products, relu, slices};
-use crate::layers::{Conv, ConvNorm};
+use super::{products, slices};
+use crate::layers::Conv;
+use crate::tape::Shape;
 
-/// See [`crate::FeatureMap::conv_norm`].
-pub fn conv_norm(x: &Tensor, layer: &ConvNorm, residual: Option<&Tensor>) -> Result<Tensor> {
-    let op = Convolution::new(&layer.conv, layer.relu)?;
-    let (x, matrix) = (x.contiguous()?, fold(layer)?);
-    match residual {
-        Some(residual) => x.apply_op3(&matrix, &residual.contiguous()?, op),
-        None => x.apply_op2(&matrix, op),
+/// The sizes of `layer` on a map of shape `x`.
+///
+/// # Errors
+/// Other channels than the layer's, a map too small.
+pub fn geometry(layer: &Conv, [images, c_in, height, width]: Shape) -> Result<Geometry> {
+    let (c_out, channels, kernel, _) = layer.weight.var().dims4()?;
+    if c_in != channels {
+        bail!("{c_in} channels meet a convolution of {channels}");
     }
+    let (stride, padding) = (layer.stride, layer.padding);
+    Geometry { images, c_in, height, width, c_out, kernel, stride, padding }.checked()
 }
 
-/// See [`crate::FeatureMap::conv`].
-pub fn conv(x: &Tensor, layer: &Conv) -> Result<Tensor> {
-    let weight = layer.weight.tensor().flatten_from(1)?;
-    let matrix = match &layer.bias {
-        Some(bias) => Tensor::cat(&[weight, bias.tensor().unsqueeze(1)?], 1)?,
-        None => weight,
-    };
-    x.contiguous()?.apply_op2(&matrix, Convolution::new(layer, false)?)
+/// Calls `f` with the weights of `layer`.
+pub fn with_weights<R>(layer: &Conv, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
+    slices::with([&layer.weight.var().as_detached_tensor()], |[weights]| Ok(f(weights)))
 }
 
-/// `x` by a matrix of a row per output channel: its weights, then (or not) its shift.
-#[derive(Clone, Copy)]
-struct Convolution {
-    kernel: usize,
-    stride: usize,
-    padding: usize,
-    relu: bool,
+/// The bias of `layer`.
+pub fn bias(layer: &Conv) -> Result<Option<Vec<f32>>> {
+    layer.bias.as_ref().map(|bias| bias.var().as_detached_tensor().to_vec1()).transpose()
 }
 
-impl Convolution {
-    fn new(layer: &Conv, relu: bool) -> Result<Self> {
-        let kernel = layer.weight.var().dim(3)?;
-        Ok(Self { kernel, stride: layer.stride, padding: layer.padding, relu })
-    }
-
-    fn geometry(&self, x: &Shape, matrix: &Shape) -> Result<Geometry> {
-        let (images, c_in, height, width) = x.dims4()?;
-        let (c_out, columns) = matrix.dims2()?;
-        let Self { kernel, stride, padding, .. } = *self;
-        let g = Geometry { images, c_in, height, width, c_out, kernel, stride, padding };
-        if columns != g.depth() && columns != g.depth() + 1 {
-            candle_core::bail!("{c_in} channels meet a convolution of {columns} weights");
-        }
-        g.checked()
-    }
-
-    fn forward(
-        &self,
-        (x, x_layout): (&CpuStorage, &Layout),
-        (matrix, matrix_layout): (&CpuStorage, &Layout),
-        residual: Option<(&CpuStorage, &Layout)>,
-    ) -> Result<(CpuStorage, Shape)> {
-        let g = self.geometry(x_layout.shape(), matrix_layout.shape())?;
-        let shape = Shape::from((g.images, g.c_out, g.rows_out(), g.columns_out()));
-        if let Some((_, layout)) = residual.filter(|(_, layout)| *layout.shape() != shape) {
-            candle_core::bail!("a residual of {:?} meets {shape:?}", layout.shape());
-        }
-        let residual =
-            residual.map(|(storage, layout)| slices::argument(storage, layout)).transpose()?;
-        let x = slices::argument(x, x_layout)?;
-        let values = slices::argument(matrix, matrix_layout)?;
-        let row = matrix_layout.dims()[1];
-        let finish = Finish { shift: row > g.depth(), residual, relu: self.relu };
-        let y = products::forward(&g, x, Matrix { values, row, column: 1 }, finish);
-        Ok((CpuStorage::F32(y), shape))
-    }
-
-    /// Gradients of input and matrix from the gradient of what the convolution and its shift gave.
-    fn backward(
-        &self,
-        x: &Tensor,
-        matrix: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let g = self.geometry(x.shape(), matrix.shape())?;
-        let stride = matrix.dim(1)?;
-        slices::with([x, matrix, dy], |[x_values, matrix_values, dy]| {
-            let tensor =
-                |values, like: &Tensor| Tensor::from_vec(values, like.shape(), like.device());
-            let dx = x
-                .track_op()
-                .then(|| tensor(products::input_gradient(&g, matrix_values, stride, dy), x));
-            let d_matrix = matrix
-                .track_op()
-                .then(|| tensor(products::matrix_gradient(&g, x_values, dy, stride), matrix));
-            Ok((dx.transpose()?, d_matrix.transpose()?))
-        })
-    }
-
-    /// The gradient before the ReLU, where there is one.
-    fn before_relu(&self, y: &Tensor, dy: &Tensor) -> Result<Tensor> {
-        if self.relu { relu::gradient(y, dy) } else { dy.contiguous() }
-    }
-}
-
-impl CustomOp2 for Convolution {
-    fn name(&self) -> &'static str {
-        "convolution"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        matrix: &CpuStorage,
-        matrix_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        self.forward((x, x_layout), (matrix, matrix_layout), None)
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        matrix: &Tensor,
-        y: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        self.backward(x, matrix, &self.before_relu(y, dy)?)
-    }
-}
-
-impl CustomOp3 for Convolution {
-    fn name(&self) -> &'static str {
-        "convolution with residual"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        matrix: &CpuStorage,
-        matrix_layout: &Layout,
-        residual: &CpuStorage,
-        residual_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let residual = Some((residual, residual_layout));
-        self.forward((x, x_layout), (matrix, matrix_layout), residual)
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        matrix: &Tensor,
-        residual: &Tensor,
-        y: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let before = self.before_relu(y, dy)?;
-        let (dx, d_matrix) = self.backward(x, matrix, &before)?;
-        Ok((dx, d_matrix, residual.track_op().then_some(before)))
-    }
+/// The output of `layer` and of what follows.
+pub fn forward(layer: &Conv, g: &Geometry, x: &[f32], finish: Finish, y: &mut [f32]) -> Result<()> {
+    with_weights(layer, |weights| products::forward(g, x, weights, finish, y))
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, Var};
+    use candle_core::{DType, Device, Tensor, Var};
 
     use super::*;
+    use crate::layers::{BatchNorm, ConvNorm};
     use crate::ops::testing::{agree, close, naive_conv, naive_conv_norm, numbers, var};
-    use crate::{BatchNorm, Weights};
+    use crate::tape::{Engine, Processor, Tape};
+    use crate::{FeatureMap, Weights};
 
     fn layer(io: (usize, usize), kernel: usize, stride: usize, trainable: bool) -> ConvNorm {
         let mut w = Weights::seeded(1, &Device::Cpu);
@@ -195,8 +72,8 @@ mod tests {
         (33, 40, 3, 1, 40, 31),
     ];
 
-    fn vars<'a>(x: &'a Var, layer: &'a ConvNorm) -> Vec<&'a Var> {
-        vec![x, layer.conv.weight.var(), layer.norm.weight.var(), layer.norm.bias.var()]
+    fn parameters(layer: &ConvNorm) -> [&Var; 3] {
+        [layer.conv.weight.var(), layer.norm.weight.var(), layer.norm.bias.var()]
     }
 
     #[test]
@@ -205,7 +82,7 @@ mod tests {
             let layer = layer((c_in, c_out), kernel, stride, true);
             let x = var("x", &[2, c_in, height, width]);
             let naive = || naive_conv_norm(&x, &layer, None);
-            agree(&vars(&x, &layer), || conv_norm(&x, &layer, None), naive, 1e-4);
+            agree(&[&x], &parameters(&layer), |x| x[0].conv_norm(&layer, None), naive, 1e-4);
         }
     }
 
@@ -216,10 +93,14 @@ mod tests {
             let x = var("x", &[2, c_in, height, width]);
             let shape = naive_conv_norm(&x, &layer, None).unwrap();
             let residual = var("residual", shape.dims());
-            let mut vars = vars(&x, &layer);
-            vars.push(&residual);
-            let ours = || conv_norm(&x, &layer, Some(&residual));
-            agree(&vars, ours, || naive_conv_norm(&x, &layer, Some(&residual)), 1e-4);
+            let naive = || naive_conv_norm(&x, &layer, Some(&residual));
+            agree(
+                &[&x, &residual],
+                &parameters(&layer),
+                |x| x[0].conv_norm(&layer, Some(&x[1])),
+                naive,
+                1e-4,
+            );
         }
     }
 
@@ -231,8 +112,9 @@ mod tests {
         bias.set(&numbers("bias", &[3])).unwrap();
         let x = var("x", &[2, 5, 4, 7]);
         agree(
-            &[&x, layer.weight.var(), bias],
-            || conv(&x, &layer),
+            &[&x],
+            &[layer.weight.var(), bias],
+            |x| x[0].conv(&layer),
             || naive_conv(&x, &layer),
             1e-5,
         );
@@ -245,9 +127,13 @@ mod tests {
         for (kernel, height, width) in [(3, 7, 10), (1, 5, 8), (3, 2, 1), (7, 9, 12)] {
             let layer = layer((6, 5), kernel, 2, true).conv;
             let x = var("x", &[2, 6, height, width]);
-            let y = conv(&x, &layer).unwrap();
-            let value = (&y * numbers("r", y.dims())).unwrap().sum_all().unwrap();
-            let gradients = value.backward().unwrap();
+            let engine = Processor::default();
+            let tape = Tape::new(&engine);
+            let y = tape.variable(&x).unwrap().conv(&layer).unwrap();
+            let values = engine.read(y.map()).unwrap();
+            let along = numbers("r", values.dims());
+            let value = (values * &along).unwrap().sum_all().unwrap();
+            let gradients = tape.backward(vec![(y, engine.load(&along).unwrap())]).unwrap();
             for var in [&x, layer.weight.var()] {
                 let along = (gradients.get(var).unwrap() * var.as_tensor()).unwrap();
                 close(&along.sum_all().unwrap(), &value, 1e-5);
@@ -256,10 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn frozen_layers_record_nothing() {
-        let layer = layer((3, 4), 3, 1, false);
-        let y = conv_norm(&numbers("x", &[1, 3, 5, 5]), &layer, None).unwrap();
-        assert!(!y.track_op());
+    fn a_scale_of_zero_has_its_gradients() {
+        let layer = layer((4, 6), 3, 1, true);
+        layer.norm.weight.var().set(&Tensor::zeros(6, DType::F32, &Device::Cpu).unwrap()).unwrap();
+        let x = var("x", &[2, 4, 5, 6]);
+        let naive = || naive_conv_norm(&x, &layer, None);
+        agree(&[&x], &parameters(&layer), |x| x[0].conv_norm(&layer, None), naive, 1e-4);
     }
 
     #[test]
@@ -269,10 +157,13 @@ mod tests {
             pool.install(|| {
                 let layer = layer((24, 40), 3, 1, true);
                 let x = var("x", &[3, 24, 90, 70]);
-                let loss = conv_norm(&x, &layer, None).unwrap().sqr().unwrap().sum_all().unwrap();
-                let gradients = loss.backward().unwrap();
-                vars(&x, &layer)
-                    .into_iter()
+                let engine = Processor::default();
+                let tape = Tape::new(&engine);
+                let y = tape.variable(&x).unwrap().conv_norm(&layer, None).unwrap();
+                let dy = y.map().clone();
+                let gradients = tape.backward(vec![(y, dy)]).unwrap();
+                std::iter::once(&x)
+                    .chain(parameters(&layer))
                     .map(|var| gradients.get(var).unwrap().flatten_all().unwrap())
                     .flat_map(|gradient| gradient.to_vec1::<f32>().unwrap())
                     .map(f32::to_bits)
@@ -288,7 +179,7 @@ mod tests {
     fn maps_too_small_are_errors() {
         let mut layer = layer((3, 4), 7, 1, false);
         layer.conv.padding = 0;
-        assert!(conv_norm(&numbers("x", &[1, 3, 5, 9]), &layer, None).is_err());
-        assert!(conv_norm(&numbers("x", &[1, 2, 9, 9]), &layer, None).is_err());
+        assert!(numbers("x", &[1, 3, 5, 9]).conv_norm(&layer, None).is_err());
+        assert!(numbers("x", &[1, 2, 9, 9]).conv_norm(&layer, None).is_err());
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::im2col::{Geometry, gather};
-use super::slices::{self, Shared};
+use super::slices::Shared;
 
 /// A tile's copy of the input: half of a core's second-level cache or so.
 const BYTES: usize = 2 << 20;
@@ -14,19 +14,13 @@ const BYTES: usize = 2 << 20;
 const TASKS: usize = 4;
 const PIXELS: usize = 128;
 
-/// A read-only matrix with both strides.
-#[derive(Clone, Copy)]
-pub struct Matrix<'a> {
-    pub values: &'a [f32],
-    pub row: usize,
-    pub column: usize,
-}
-
 /// What happens to a tile while it is in cache.
 #[derive(Clone, Copy, Default)]
 pub struct Finish<'a> {
-    /// Added to each channel: the column after the matrix's last.
-    pub shift: bool,
+    /// What each channel is multiplied by.
+    pub scale: Option<&'a [f32]>,
+    /// What is added to each channel.
+    pub shift: Option<&'a [f32]>,
     /// Added to each value.
     pub residual: Option<&'a [f32]>,
     /// Whether the positive part is taken last.
@@ -89,23 +83,21 @@ fn forward_rows(g: &Geometry) -> usize {
     g.rows_out().div_ceil(g.rows_out().div_ceil(rows))
 }
 
-/// The output, `(images, c_out, rows_out, columns_out)`, for a matrix of `(c_out, depth)`.
-pub fn forward(g: &Geometry, x: &[f32], matrix: Matrix, finish: Finish) -> Vec<f32> {
+/// The output `y`, `(images, c_out, rows_out, columns_out)`, for weights `(c_out, depth)`.
+pub fn forward(g: &Geometry, x: &[f32], weights: &[f32], finish: Finish, y: &mut [f32]) {
     let rows = forward_rows(g);
     let tiles = g.rows_out().div_ceil(rows);
-    let fill = |y: Shared| {
-        (0..g.images * tiles).into_par_iter().for_each(|task| {
-            let (image, tile) = (task / tiles, task % tiles);
-            let rows = tile * rows..((tile + 1) * rows).min(g.rows_out());
-            let x = &x[image * g.image_in()..(image + 1) * g.image_in()];
-            // SAFETY: each task has an image and rows of its own.
-            unsafe { forward_tile(g, x, matrix, image, &rows, y) };
-            // SAFETY: as above, and the values are written now.
-            unsafe { finish_tile(g, matrix, finish, image, &rows, y) };
-        });
-    };
-    // SAFETY: the tiles cover the output.
-    unsafe { slices::filled(g.images * g.c_out * g.pixels_out(), fill) }
+    assert_eq!(y.len(), g.images * g.image_out(), "the output's size");
+    let y = Shared::new(y);
+    (0..g.images * tiles).into_par_iter().for_each(|task| {
+        let (image, tile) = (task / tiles, task % tiles);
+        let rows = tile * rows..((tile + 1) * rows).min(g.rows_out());
+        let x = &x[image * g.image_in()..(image + 1) * g.image_in()];
+        // SAFETY: each task has an image and rows of its own.
+        unsafe { forward_tile(g, x, weights, image, &rows, y) };
+        // SAFETY: as above, and the values are written now.
+        unsafe { finish_tile(g, finish, image, &rows, y) };
+    });
 }
 
 /// # Safety
@@ -113,7 +105,7 @@ pub fn forward(g: &Geometry, x: &[f32], matrix: Matrix, finish: Finish) -> Vec<f
 unsafe fn forward_tile(
     g: &Geometry,
     x: &[f32],
-    matrix: Matrix,
+    weights: &[f32],
     image: usize,
     rows: &Range<usize>,
     y: Shared,
@@ -123,7 +115,7 @@ unsafe fn forward_tile(
     // SAFETY: the caller's promise; the offset is that of the tile's first pixel.
     let run = |b: *const f32, stride: usize| unsafe {
         let target = y.at(image * g.c_out * all + first);
-        let a = (matrix.values.as_ptr(), matrix.row, matrix.column);
+        let a = (weights.as_ptr(), depth, 1);
         product([g.c_out, pixels, depth], (target, all, false), a, (b, stride, 1));
     };
     if g.direct() {
@@ -137,34 +129,26 @@ unsafe fn forward_tile(
 
 /// # Safety
 /// As [`forward_tile`], whose values are written.
-unsafe fn finish_tile(
-    g: &Geometry,
-    matrix: Matrix,
-    finish: Finish,
-    image: usize,
-    rows: &Range<usize>,
-    y: Shared,
-) {
+unsafe fn finish_tile(g: &Geometry, finish: Finish, image: usize, rows: &Range<usize>, y: Shared) {
     let width = g.columns_out();
+    let lowest = if finish.relu { 0.0 } else { f32::NEG_INFINITY };
+    // Unlike `max`, this keeps NaN: a diverged network must not look healthy.
+    let clip = |y: f32| if y < lowest { lowest } else { y };
+    let as_is = finish.scale.is_none() && finish.shift.is_none() && !finish.relu;
     for channel in 0..g.c_out {
         let start = (image * g.c_out + channel) * g.pixels_out() + rows.start * width;
         let pixels = rows.len() * width;
         // SAFETY: the caller's promise.
         let y = unsafe { std::slice::from_raw_parts_mut(y.at(start), pixels) };
-        let shift =
-            if finish.shift { matrix.values[channel * matrix.row + g.depth()] } else { 0.0 };
-        let lowest = if finish.relu { 0.0 } else { f32::NEG_INFINITY };
-        // Unlike `max`, this keeps NaN: a diverged network must not look healthy.
-        let clip = |y: f32| if y < lowest { lowest } else { y };
+        let scale = finish.scale.map_or(1.0, |scale| scale[channel]);
+        let shift = finish.shift.map_or(0.0, |shift| shift[channel]);
         match finish.residual {
             Some(residual) => {
                 let residual = &residual[start..start + pixels];
-                y.iter_mut().zip(residual).for_each(|(y, r)| *y = clip(*y + shift + r));
+                y.iter_mut().zip(residual).for_each(|(y, r)| *y = clip(*y * scale + shift + r));
             }
-            None if finish.shift || finish.relu => {
-                y.iter_mut().for_each(|y| *y = clip(*y + shift));
-            }
-            None => {}
+            None if as_is => {}
+            None => y.iter_mut().for_each(|y| *y = clip(*y * scale + shift)),
         }
     }
 }

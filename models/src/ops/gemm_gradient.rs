@@ -1,12 +1,12 @@
-//! The gradients of a convolution as matrix products on tiles: of its matrix, and of its input.
+//! The gradients of a convolution as matrix products on tiles: of its weights, and of its input.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::gemm_conv::{Finish, Matrix, forward, product, with_buffer};
+use super::gemm_conv::{Finish, forward, product, with_buffer};
 use super::im2col::{Geometry, gather, scatter};
-use super::slices::{self, Shared};
+use super::slices::Shared;
 
 /// A tile's copy of the input, longer than in the forward pass: longer products pay.
 const BYTES: usize = 4 << 20;
@@ -19,39 +19,26 @@ fn blocks(channels: usize) -> (usize, usize) {
     (size, channels.div_ceil(size))
 }
 
-/// The gradient of the matrix, `(c_out, stride)`; where `stride` exceeds the depth, the column after the
-/// weights is that of the shift.
-pub fn matrix_gradient(g: &Geometry, x: &[f32], dy: &[f32], stride: usize) -> Vec<f32> {
+/// The gradient of the weights, `(c_out, depth)`.
+pub fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], gradient: &mut [f32]) {
     let (size, count) = blocks(g.c_in);
-    let mut gradient = vec![0f32; g.c_out * stride];
-    let target = Shared::new(&mut gradient);
+    assert_eq!(gradient.len(), g.c_out * g.depth(), "the weights' size");
+    let target = Shared::new(gradient);
     (0..count).into_par_iter().for_each(|block| {
         let channels = block * size..((block + 1) * size).min(g.c_in);
         // SAFETY: each task has columns of its own.
-        unsafe { matrix_block(g, x, dy, channels, target, stride) };
+        unsafe { weight_block(g, x, dy, channels, target) };
     });
-    if stride > g.depth() {
-        let rows = gradient.par_chunks_exact_mut(stride).enumerate();
-        rows.for_each(|(channel, row)| row[g.depth()] = channel_sum(g, dy, channel));
-    }
-    gradient
-}
-
-pub fn channel_sum(g: &Geometry, dy: &[f32], channel: usize) -> f32 {
-    let start = |image| (image * g.c_out + channel) * g.pixels_out();
-    let image = |image| slices::sum(&dy[start(image)..start(image) + g.pixels_out()], f64::from);
-    (0..g.images).map(image).sum::<f64>() as f32
 }
 
 /// # Safety
 /// `target` is the whole gradient, and nobody else touches the columns of `channels`.
-unsafe fn matrix_block(
+unsafe fn weight_block(
     g: &Geometry,
     x: &[f32],
     dy: &[f32],
     channels: Range<usize>,
     target: Shared,
-    stride: usize,
 ) {
     let (plane, all, taps) = (g.height * g.width, g.pixels_out(), g.kernel * g.kernel);
     let depth = channels.len() * taps;
@@ -67,7 +54,7 @@ unsafe fn matrix_block(
             let run = |b: *const f32, b_stride: usize| unsafe {
                 let target = target.at(channels.start * taps);
                 let (a, b) = ((dy.as_ptr(), all, 1), (b, 1, b_stride));
-                product([g.c_out, depth, pixels], (target, stride, add), a, b);
+                product([g.c_out, depth, pixels], (target, g.depth(), add), a, b);
             };
             if g.direct() {
                 run(x.as_ptr(), all);
@@ -82,22 +69,22 @@ unsafe fn matrix_block(
     }
 }
 
-/// The gradient of the input; `stride` is the matrix's row stride.
-pub fn input_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -> Vec<f32> {
-    let Some(turned) = g.turned() else { return scattered_gradient(g, matrix, stride, dy) };
-    if g.direct() {
-        let transposed = Matrix { values: matrix, row: 1, column: stride };
-        forward(&turned, dy, transposed, Finish::default())
-    } else {
-        let kernel = turned_kernel(g, matrix, stride);
-        let kernel = Matrix { values: &kernel, row: turned.depth(), column: 1 };
-        forward(&turned, dy, kernel, Finish::default())
-    }
+/// The gradient of the input, for weights times `scale` of each output channel.
+pub fn input_gradient(
+    g: &Geometry,
+    weights: &[f32],
+    scale: Option<&[f32]>,
+    dy: &[f32],
+    dx: &mut [f32],
+) {
+    let Some(turned) = g.turned() else { return scattered(g, weights, scale, dy, dx) };
+    let kernel = turned_kernel(g, weights, scale);
+    forward(&turned, dy, &kernel, Finish::default(), dx);
 }
 
-/// `(c_in, c_out * kernel^2)`, every kernel turned by half a turn. Input channels go by sixteen: a single
-/// one's weights lie far apart.
-pub fn turned_kernel(g: &Geometry, matrix: &[f32], stride: usize) -> Vec<f32> {
+/// `(c_in, c_out * kernel^2)`, every kernel scaled and turned by half a turn. Input channels go by sixteen: a
+/// single one's weights lie far apart.
+pub fn turned_kernel(g: &Geometry, weights: &[f32], scale: Option<&[f32]>) -> Vec<f32> {
     const CHANNELS: usize = 16;
     let taps = g.kernel * g.kernel;
     let row = g.c_out * taps;
@@ -105,11 +92,12 @@ pub fn turned_kernel(g: &Geometry, matrix: &[f32], stride: usize) -> Vec<f32> {
     turned.par_chunks_mut(CHANNELS * row).enumerate().for_each(|(block, rows)| {
         let first = block * CHANNELS * taps;
         for c_out in 0..g.c_out {
-            let source = matrix[c_out * stride + first..].chunks_exact(taps);
+            let scale = scale.map_or(1.0, |scale| scale[c_out]);
+            let source = weights[c_out * g.depth() + first..].chunks_exact(taps);
             for (row, source) in rows.chunks_exact_mut(row).zip(source) {
                 let target = &mut row[c_out * taps..][..taps];
                 for (target, &source) in target.iter_mut().zip(source.iter().rev()) {
-                    *target = source;
+                    *target = source * scale;
                 }
             }
         }
@@ -117,24 +105,39 @@ pub fn turned_kernel(g: &Geometry, matrix: &[f32], stride: usize) -> Vec<f32> {
     turned
 }
 
-fn scattered_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -> Vec<f32> {
+/// `(c_in * kernel^2, c_out)`, scaled.
+pub fn transposed(g: &Geometry, weights: &[f32], scale: Option<&[f32]>) -> Vec<f32> {
+    let mut transposed = vec![0f32; g.depth() * g.c_out];
+    transposed.par_chunks_exact_mut(g.c_out).enumerate().for_each(|(column, row)| {
+        let values = weights[column..].iter().step_by(g.depth());
+        row.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
+        if let Some(scale) = scale {
+            row.iter_mut().zip(scale).for_each(|(to, scale)| *to *= scale);
+        }
+    });
+    transposed
+}
+
+/// The product of the turned weights and the gradient, added up where its columns came from.
+fn scattered(g: &Geometry, weights: &[f32], scale: Option<&[f32]>, dy: &[f32], dx: &mut [f32]) {
     let (plane, all, taps) = (g.height * g.width, g.pixels_out(), g.kernel * g.kernel);
+    let weights = transposed(g, weights, scale);
     let (size, _) = blocks(g.c_in);
-    let mut dx = vec![0f32; g.images * g.image_in()];
     let images = dx.par_chunks_exact_mut(g.image_in()).enumerate();
     let parts = images.flat_map(|(image, dx)| {
         dx.par_chunks_mut(size * plane).enumerate().map(move |(block, dx)| (image, block, dx))
     });
     parts.for_each(|(image, block, dx)| {
+        dx.fill(0.0);
         let depth = dx.len() / plane * taps;
         let step = g.tile_rows(BYTES, depth);
         for start in (0..g.rows_out()).step_by(step) {
             let rows = start..(start + step).min(g.rows_out());
             let pixels = rows.len() * g.columns_out();
             let dy = &dy[image * g.c_out * all + start * g.columns_out()..];
-            let matrix = &matrix[block * size * taps..];
+            let weights = &weights[block * size * taps * g.c_out..];
             with_buffer(depth * pixels, |columns| {
-                let (a, b) = ((matrix.as_ptr(), 1, stride), (dy.as_ptr(), all, 1));
+                let (a, b) = ((weights.as_ptr(), g.c_out, 1), (dy.as_ptr(), all, 1));
                 // SAFETY: the buffer is this thread's own.
                 unsafe {
                     product([depth, pixels, g.c_out], (columns.as_mut_ptr(), pixels, false), a, b);
@@ -143,5 +146,4 @@ fn scattered_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -
             });
         }
     });
-    dx
 }

@@ -1,17 +1,12 @@
 //! Group normalisation (Wu and He 2018): each group of channels of each image by its own mean and
 //! variance.
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{Result, bail};
 use rayon::prelude::*;
 
 use super::slices;
 use crate::layers::GroupNorm;
-
-/// See [`crate::FeatureMap::group_norm`].
-pub fn group_norm(x: &Tensor, layer: &GroupNorm) -> Result<Tensor> {
-    let op = Normalise { groups: layer.groups, eps: layer.eps };
-    x.contiguous()?.apply_op3(&layer.weight.tensor(), &layer.bias.tensor(), op)
-}
+use crate::tape::Shape;
 
 /// The operation: how many groups, and what is added to a variance.
 #[derive(Clone, Copy)]
@@ -28,10 +23,17 @@ pub struct Sizes {
 }
 
 impl Normalise {
-    fn sizes(&self, shape: &Shape) -> Result<Sizes> {
-        let (_, channels, height, width) = shape.dims4()?;
+    pub fn new(layer: &GroupNorm) -> Self {
+        Self { groups: layer.groups, eps: layer.eps }
+    }
+
+    /// Those of a map.
+    ///
+    /// # Errors
+    /// Channels that are no whole groups, an empty map.
+    pub fn sizes(&self, [_, channels, height, width]: Shape) -> Result<Sizes> {
         if channels % self.groups != 0 || height * width == 0 {
-            bail!("{} groups of {shape:?}", self.groups);
+            bail!("{} groups of {channels} x {height} x {width} values", self.groups);
         }
         let (plane, channels) = (height * width, channels / self.groups);
         Ok(Sizes { group: plane * channels, plane, channels })
@@ -46,25 +48,9 @@ impl Normalise {
     }
 }
 
-impl CustomOp3 for Normalise {
-    fn name(&self) -> &'static str {
-        "group norm"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        gamma: &CpuStorage,
-        gamma_layout: &Layout,
-        beta: &CpuStorage,
-        beta_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let sizes = self.sizes(x_layout.shape())?;
-        let x = slices::argument(x, x_layout)?;
-        let gamma = slices::argument(gamma, gamma_layout)?;
-        let beta = slices::argument(beta, beta_layout)?;
-        let mut y = vec![0f32; x.len()];
+impl Normalise {
+    /// Each group of `x` by its own statistics, then each channel's scale and shift.
+    pub fn run(&self, sizes: &Sizes, [x, gamma, beta]: [&[f32]; 3], y: &mut [f32]) {
         let groups = y.par_chunks_exact_mut(sizes.group).zip(x.par_chunks_exact(sizes.group));
         groups.enumerate().for_each(|(group, (y, x))| {
             let (mean, reciprocal) = self.statistics(x);
@@ -76,57 +62,23 @@ impl CustomOp3 for Normalise {
                 y.iter_mut().zip(x).for_each(|(y, &x)| *y = affine(x));
             }
         });
-        Ok((CpuStorage::F32(y), x_layout.shape().clone()))
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        gamma: &Tensor,
-        beta: &Tensor,
-        _y: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let sizes = self.sizes(x.shape())?;
-        let dy = dy.contiguous()?;
-        let (dx, sums) = slices::with([x, gamma, &dy], |[x, gamma, dy]| {
-            Ok(self.gradients(&sizes, x, gamma, dy))
-        })?;
-        let channels = gamma.elem_count();
-        let over_images = |k: usize| {
-            let of_channel = |channel: usize| {
-                sums.iter().skip(channel).step_by(channels).map(|pair| pair[k]).sum::<f64>() as f32
-            };
-            Tensor::from_vec((0..channels).map(of_channel).collect(), channels, x.device())
-        };
-        let dx = Tensor::from_vec(dx, x.shape(), x.device())?;
-        Ok((
-            x.track_op().then_some(dx),
-            gamma.track_op().then(|| over_images(1)).transpose()?,
-            beta.track_op().then(|| over_images(0)).transpose()?,
-        ))
-    }
-}
-
-impl Normalise {
-    /// The input's gradient, and per image and channel the sums of `dy` and of `dy` times the normalised
+    /// The input's gradient `dx`, and per image and channel the sums of `dy` and of `dy` times the normalised
     /// input.
     pub fn gradients(
         &self,
         sizes: &Sizes,
-        x: &[f32],
-        gamma: &[f32],
-        dy: &[f32],
-    ) -> (Vec<f32>, Vec<[f64; 2]>) {
-        let mut dx = vec![0f32; x.len()];
+        [x, gamma, dy]: [&[f32]; 3],
+        dx: &mut [f32],
+    ) -> Vec<[f64; 2]> {
         let groups = dx.par_chunks_exact_mut(sizes.group).zip(x.par_chunks_exact(sizes.group));
         let groups = groups.zip(dy.par_chunks_exact(sizes.group)).enumerate();
         let sums = groups.flat_map_iter(|(group, ((dx, x), dy))| {
             let first = group % self.groups * sizes.channels;
             self.group_gradient(sizes, (dx, x, dy), &gamma[first..first + sizes.channels])
         });
-        let sums = sums.collect();
-        (dx, sums)
+        sums.collect()
     }
 
     fn group_gradient(
@@ -163,8 +115,8 @@ impl Normalise {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Weights;
     use crate::ops::testing::{agree, naive_group_norm, numbers, var};
+    use crate::{FeatureMap, Weights};
 
     #[test]
     fn agrees_with_plain_operations() {
@@ -174,8 +126,14 @@ mod tests {
             layer.weight.var().set(&numbers("gamma", &[channels])).unwrap();
             layer.bias.var().set(&numbers("beta", &[channels])).unwrap();
             let x = var("x", &[2, channels, height, width]);
-            let vars = [&x, layer.weight.var(), layer.bias.var()];
-            agree(&vars, || group_norm(&x, &layer), || naive_group_norm(&x, &layer), 2e-4);
+            let parameters = [layer.weight.var(), layer.bias.var()];
+            agree(
+                &[&x],
+                &parameters,
+                |x| x[0].group_norm(&layer),
+                || naive_group_norm(&x, &layer),
+                2e-4,
+            );
         }
     }
 }

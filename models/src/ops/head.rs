@@ -4,10 +4,10 @@
 //! Only what the convolution gave is kept; what the norm, the enlargement and the ReLU make of it is made
 //! again where the backward pass needs it, straight into the map that the next convolution reads.
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 use rayon::prelude::*;
 
-use super::gemm_conv::{Finish, Matrix};
+use super::gemm_conv::Finish;
 use super::group_norm::{Normalise, Sizes};
 use super::im2col::Geometry;
 use super::upsample::{Tap, add_gradient, enlarge, taps};
@@ -36,31 +36,31 @@ impl<'a> Map<'a> {
     }
 }
 
-/// A 1x1 convolution: a row of weights, and the shift if there is one, per output channel.
+/// A 1x1 convolution: weights, and the shift if there is one.
 pub struct Product {
-    matrix: Vec<f32>,
+    weights: Vec<f32>,
+    shift: Option<Vec<f32>>,
     c_in: usize,
     c_out: usize,
 }
 
-fn values(tensor: &Tensor) -> Result<Vec<f32>> {
-    tensor.flatten_all()?.to_vec1()
+fn values(param: &Param) -> Result<Vec<f32>> {
+    param.var().as_detached_tensor().flatten_all()?.to_vec1()
+}
+
+/// A vector of `len` values that `fill` writes, all of them.
+fn made(len: usize, fill: impl FnOnce(&mut [f32])) -> Vec<f32> {
+    // SAFETY: as the callers say, all values are written.
+    let mut made = unsafe { slices::uninitialised(len) };
+    fill(&mut made);
+    made
 }
 
 impl Product {
     pub fn new(conv: &Conv) -> Result<Self> {
-        let weight = conv.weight.var().as_detached_tensor().flatten_from(1)?;
-        let (c_out, c_in) = weight.dims2()?;
-        let matrix = match &conv.bias {
-            Some(bias) => Tensor::cat(&[weight, bias.var().as_detached_tensor().unsqueeze(1)?], 1)?,
-            None => weight,
-        };
-        Ok(Self { matrix: values(&matrix)?, c_in, c_out })
-    }
-
-    /// Weights, and the shift, of an output channel.
-    fn row(&self) -> usize {
-        self.matrix.len() / self.c_out
+        let (c_out, c_in, ..) = conv.weight.var().dims4()?;
+        let shift = conv.bias.as_ref().map(values).transpose()?;
+        Ok(Self { weights: values(&conv.weight)?, shift, c_in, c_out })
     }
 
     fn geometry(&self, x: Map) -> Geometry {
@@ -69,25 +69,27 @@ impl Product {
     }
 
     pub fn run(&self, x: Map) -> Vec<f32> {
-        let matrix = Matrix { values: &self.matrix, row: self.row(), column: 1 };
-        let finish = Finish { shift: self.row() > self.c_in, ..Finish::default() };
-        products::forward(&self.geometry(x), x.values, matrix, finish)
+        let g = self.geometry(x);
+        let finish = Finish { shift: self.shift.as_deref(), ..Finish::default() };
+        // A forward pass writes its whole output.
+        made(g.image_out(), |y| products::forward(&g, x.values, &self.weights, finish, y))
     }
 
     /// The gradients of the weights, and of the shift if there is one.
     pub fn gradients(&self, x: Map, dy: &[f32]) -> Vec<Vec<f32>> {
-        let matrix = products::matrix_gradient(&self.geometry(x), x.values, dy, self.row());
-        if self.row() == self.c_in {
-            return vec![matrix];
-        }
-        let rows = matrix.chunks_exact(self.row());
-        let weights = rows.clone().flat_map(|row| &row[..self.c_in]).copied().collect();
-        vec![weights, rows.map(|row| row[self.c_in]).collect()]
+        let g = self.geometry(x);
+        // Every weight has a gradient.
+        let weights = made(self.weights.len(), |d| products::weight_gradient(&g, x.values, dy, d));
+        let sums = dy.chunks_exact(x.plane()).map(|dy| slices::sum(dy, f64::from) as f32);
+        let shift = self.shift.is_some().then(|| sums.collect());
+        std::iter::once(weights).chain(shift).collect()
     }
 
     /// The gradient of the input, a map of the size of `dy`.
     pub fn input_gradient(&self, dy: Map) -> Vec<f32> {
-        products::input_gradient(&self.geometry(dy), &self.matrix, self.row(), dy.values)
+        let g = self.geometry(dy);
+        // So has every value of the input.
+        made(g.image_in(), |dx| products::input_gradient(&g, &self.weights, None, dy.values, dx))
     }
 }
 
@@ -118,11 +120,10 @@ pub struct Gradients {
 
 impl Head {
     pub fn new(head: &crate::irnet::Head) -> Result<Self> {
-        let of = |param: &Param| values(&param.var().as_detached_tensor());
         Ok(Self {
             product: Product::new(&head.conv)?,
-            gamma: of(&head.norm.weight)?,
-            beta: of(&head.norm.bias)?,
+            gamma: values(&head.norm.weight)?,
+            beta: values(&head.norm.bias)?,
             norm: Normalise { groups: head.norm.groups, eps: head.norm.eps },
             factor: head.factor,
         })
@@ -191,7 +192,8 @@ impl Head {
             }
         });
         let sizes = self.sizes(plane);
-        let (product, sums) = self.norm.gradients(&sizes, &kept.values, &self.gamma, &normed);
+        let mut product = vec![0f32; kept.values.len()];
+        let sums = self.norm.gradients(&sizes, [&kept.values, &self.gamma, &normed], &mut product);
         let mut parameters = self.product.gradients(x, &product);
         parameters.extend([1, 0].map(|k| sums.iter().map(|sums| sums[k] as f32).collect()));
         Gradients { parameters, product }

@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use candle_core::{Result, bail};
 
+use crate::tape::Shape;
+
 /// Sizes of a square convolution in NCHW order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Geometry {
@@ -46,6 +48,16 @@ impl Geometry {
     /// Output pixels per image and channel.
     pub fn pixels_out(&self) -> usize {
         self.rows_out() * self.columns_out()
+    }
+
+    /// Shape of the output.
+    pub fn shape_out(&self) -> Shape {
+        [self.images, self.c_out, self.rows_out(), self.columns_out()]
+    }
+
+    /// Output values per image.
+    pub fn image_out(&self) -> usize {
+        self.c_out * self.pixels_out()
     }
 
     /// Products per output value.

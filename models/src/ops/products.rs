@@ -14,20 +14,26 @@ use super::amx;
 
 pub use super::gemm_conv::forward;
 
-/// See [`gemm_gradient::matrix_gradient`].
-pub fn matrix_gradient(g: &Geometry, x: &[f32], dy: &[f32], stride: usize) -> Vec<f32> {
+/// See [`gemm_gradient::weight_gradient`].
+pub fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], gradient: &mut [f32]) {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     if amx::present() {
-        return amx::matrix_gradient(g, x, dy, stride);
+        return amx::weight_gradient(g, x, dy, gradient);
     }
-    gemm_gradient::matrix_gradient(g, x, dy, stride)
+    gemm_gradient::weight_gradient(g, x, dy, gradient);
 }
 
 /// See [`gemm_gradient::input_gradient`].
-pub fn input_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -> Vec<f32> {
+pub fn input_gradient(
+    g: &Geometry,
+    weights: &[f32],
+    scale: Option<&[f32]>,
+    dy: &[f32],
+    dx: &mut [f32],
+) {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     if amx::present() {
-        return amx::input_gradient(g, matrix, stride, dy);
+        return amx::input_gradient(g, weights, scale, dy, dx);
     }
-    gemm_gradient::input_gradient(g, matrix, stride, dy)
+    gemm_gradient::input_gradient(g, weights, scale, dy, dx);
 }

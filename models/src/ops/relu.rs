@@ -1,6 +1,5 @@
-//! The positive part. Candle's own has gradient 1 at zero; the convention here (and in PyTorch) is 0.
+//! The positive part, and the way back through it: gradient 0 at zero, as in PyTorch.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::slices;
@@ -8,36 +7,39 @@ use super::slices;
 /// Values a task takes.
 const CHUNK: usize = 1 << 15;
 
-/// See [`crate::FeatureMap::relu`].
-pub fn relu(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Relu)
+/// `y` becomes the positive part of `x`.
+pub fn positive(x: &[f32], y: &mut [f32]) {
+    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
+        // Unlike `max`, this keeps NaN.
+        y.iter_mut().zip(x).for_each(|(y, &x)| *y = if x < 0.0 { 0.0 } else { x });
+    });
 }
 
-struct Relu;
-
-impl CustomOp1 for Relu {
-    fn name(&self) -> &'static str {
-        "relu"
-    }
-
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = slices::argument(storage, layout)?;
-        let positive = |&x: &f32| if x < 0.0 { 0.0 } else { x };
-        let y = x.par_iter().with_min_len(CHUNK).map(positive).collect();
-        Ok((CpuStorage::F32(y), layout.shape().clone()))
-    }
-
-    fn bwd(&self, x: &Tensor, y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        if x.track_op() { gradient(y, dy).map(Some) } else { Ok(None) }
-    }
+/// The gradient `dy` after a ReLU that gave `y` becomes that before it.
+pub fn gradient(y: &[f32], dy: &mut [f32]) {
+    dy.par_chunks_mut(CHUNK).zip(y.par_chunks(CHUNK)).for_each(|(dy, y)| pass(y, dy));
 }
 
-/// The gradient before a ReLU from its output `y` and the gradient `dy` after it.
-pub fn gradient(y: &Tensor, dy: &Tensor) -> Result<Tensor> {
-    let dy = dy.contiguous()?;
-    let dx: Vec<f32> = slices::with([y, &dy], |[y, dy]| {
-        let pass = |(&y, &dy): (&f32, &f32)| if y > 0.0 { dy } else { 0.0 };
-        Ok(y.par_iter().zip(dy).with_min_len(CHUNK).map(pass).collect())
-    })?;
-    Tensor::from_vec(dx, y.shape(), y.device())
+fn pass(y: &[f32], dy: &mut [f32]) {
+    dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy = if y > 0.0 { *dy } else { 0.0 });
+}
+
+/// The sums of `dy` over the images and pixels of each of `channels` channels.
+pub fn sums(dy: &[f32], plane: usize, channels: usize) -> Vec<f64> {
+    let planes = dy.par_chunks_exact(plane).map(|dy| slices::sum(dy, f64::from));
+    by_channel(&planes.collect::<Vec<_>>(), channels)
+}
+
+/// [`gradient`], then [`sums`], in one pass over memory.
+pub fn gradient_with_sums(y: &[f32], dy: &mut [f32], plane: usize, channels: usize) -> Vec<f64> {
+    let planes = dy.par_chunks_exact_mut(plane).zip(y.par_chunks_exact(plane)).map(|(dy, y)| {
+        pass(y, dy);
+        slices::sum(dy, f64::from)
+    });
+    by_channel(&planes.collect::<Vec<_>>(), channels)
+}
+
+fn by_channel(planes: &[f64], channels: usize) -> Vec<f64> {
+    let of = |channel: usize| planes.iter().skip(channel).step_by(channels).sum();
+    (0..channels).map(of).collect()
 }

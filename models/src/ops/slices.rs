@@ -1,6 +1,7 @@
 //! From Candle's storage to slices and back.
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
+use rayon::prelude::*;
 
 /// The values of a contiguous f32 argument of a custom operation.
 pub fn argument<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
@@ -32,6 +33,14 @@ pub fn with<const N: usize, R>(
         *slice = argument(storage, layout)?;
     }
     f(slices)
+}
+
+/// `sum` is increased by `other`.
+pub fn add(sum: &mut [f32], other: &[f32]) {
+    const CHUNK: usize = 1 << 15;
+    sum.par_chunks_mut(CHUNK).zip(other.par_chunks(CHUNK)).for_each(|(sum, other)| {
+        sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
+    });
 }
 
 /// Sum in f64, in an order that depends on the length alone.
@@ -71,19 +80,6 @@ impl Shared {
         // SAFETY: the caller's promise.
         unsafe { self.0.add(offset) }
     }
-}
-
-/// A vector of `len` values that `fill` writes, all of them.
-///
-/// # Safety
-/// `fill` writes every one of the `len` values and reads none before. Zeroing first would cost a pass
-/// over memory as long as the convolution's own output.
-pub unsafe fn filled(len: usize, fill: impl FnOnce(Shared)) -> Vec<f32> {
-    let mut values = Vec::with_capacity(len);
-    fill(Shared(values.as_mut_ptr()));
-    // SAFETY: the caller's promise.
-    unsafe { values.set_len(len) };
-    values
 }
 
 /// A vector of `len` values that nobody has written yet.

@@ -3,6 +3,7 @@
 use candle_core::{D, Device, Result, Tensor, Var};
 
 use crate::layers::{Conv, ConvNorm, GroupNorm};
+use crate::tape::{Engine, Processor, Recorded, Tape};
 use crate::weights::splitmix;
 
 /// Numbers in -1..1 made from a name.
@@ -18,19 +19,27 @@ pub fn var(name: &str, shape: &[usize]) -> Var {
     Var::from_tensor(&numbers(name, shape)).unwrap()
 }
 
-/// Compares two computations on `vars`: outputs, and gradients of a fixed weighted sum of them.
+/// A map on a tape of the processor's.
+pub type Machine<'t> = Recorded<'t, Processor>;
+
+/// Compares two computations on `inputs` with `parameters`: outputs, and gradients of a fixed weighted sum of
+/// them.
 pub fn agree(
-    vars: &[&Var],
-    ours: impl Fn() -> Result<Tensor>,
+    inputs: &[&Var],
+    parameters: &[&Var],
+    ours: impl for<'t> Fn(&[Machine<'t>]) -> Result<Machine<'t>>,
     naive: impl Fn() -> Result<Tensor>,
     tolerance: f64,
 ) {
-    let (ours, naive) = (ours().unwrap(), naive().unwrap());
-    close(&ours, &naive, tolerance);
-    let weights = numbers("weights of the sum", ours.dims());
-    let backward = |y: &Tensor| (y * &weights).unwrap().sum_all().unwrap().backward().unwrap();
-    let (ours, naive) = (backward(&ours), backward(&naive));
-    for var in vars {
+    let engine = Processor::default();
+    let tape = Tape::new(&engine);
+    let maps: Vec<Machine> = inputs.iter().map(|var| tape.variable(var).unwrap()).collect();
+    let (ours, naive) = (ours(&maps).unwrap(), naive().unwrap());
+    close(&engine.read(ours.map()).unwrap(), &naive, tolerance);
+    let weights = numbers("weights of the sum", naive.dims());
+    let naive = (naive * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+    let ours = tape.backward(vec![(ours, engine.load(&weights).unwrap())]).unwrap();
+    for var in inputs.iter().chain(parameters) {
         close(ours.get(var).expect("our gradient"), naive.get(var).expect("a gradient"), tolerance);
     }
 }

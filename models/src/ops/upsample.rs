@@ -1,18 +1,6 @@
 //! Bilinear enlargement by a whole factor with half-pixel centres (`align_corners=False`).
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
-
-use super::slices;
-
-/// See [`crate::FeatureMap::upsample`].
-pub fn upsample(x: &Tensor, factor: usize) -> Result<Tensor> {
-    if factor == 1 { Ok(x.clone()) } else { x.contiguous()?.apply_op1(Upsample { factor }) }
-}
-
-struct Upsample {
-    factor: usize,
-}
 
 /// The two inputs an output lies between, and how much of the second it takes.
 pub struct Tap {
@@ -29,16 +17,6 @@ pub fn taps(size: usize, factor: usize) -> Vec<Tap> {
         Tap { low, high: (low + 1).min(size - 1), share: centre - low as f32 }
     };
     (0..size * factor).map(tap).collect()
-}
-
-impl Upsample {
-    fn taps(&self, shape: &Shape) -> Result<[Vec<Tap>; 2]> {
-        let (_, _, height, width) = shape.dims4()?;
-        if height * width * self.factor == 0 {
-            bail!("enlarging {shape:?} by {}", self.factor);
-        }
-        Ok([taps(height, self.factor), taps(width, self.factor)])
-    }
 }
 
 /// A plane of `width` columns becomes `y`, which may end before the taps do.
@@ -76,51 +54,35 @@ pub fn add_gradient(dy: &[f32], width: usize, [rows, columns]: [&[Tap]; 2], dx: 
     }
 }
 
-impl CustomOp1 for Upsample {
-    fn name(&self) -> &'static str {
-        "upsample"
-    }
+/// Planes `x` of a size, enlarged.
+pub fn run(x: &[f32], (height, width): (usize, usize), factor: usize, y: &mut [f32]) {
+    let [rows, columns] = [taps(height, factor), taps(width, factor)];
+    let planes = y.par_chunks_exact_mut(rows.len() * columns.len());
+    planes.zip(x.par_chunks_exact(height * width)).for_each(|(y, x)| {
+        enlarge(x, width, [&rows, &columns], y);
+    });
+}
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let [rows, columns] = self.taps(layout.shape())?;
-        let (n, c, height, width) = layout.shape().dims4()?;
-        let x = slices::argument(storage, layout)?;
-        let mut y = vec![0f32; x.len() * self.factor * self.factor];
-        let planes = y.par_chunks_exact_mut(rows.len() * columns.len());
-        planes.zip(x.par_chunks_exact(height * width)).for_each(|(y, x)| {
-            enlarge(x, width, [&rows, &columns], y);
-        });
-        Ok((CpuStorage::F32(y), (n, c, rows.len(), columns.len()).into()))
-    }
-
-    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        if !x.track_op() {
-            return Ok(None);
-        }
-        let [rows, columns] = self.taps(x.shape())?;
-        let (_, _, height, width) = x.dims4()?;
-        let dx = slices::with([&dy.contiguous()?], |[dy]| {
-            let mut dx = vec![0f32; x.elem_count()];
-            let planes = dx.par_chunks_exact_mut(height * width);
-            planes.zip(dy.par_chunks_exact(rows.len() * columns.len())).for_each(|(dx, dy)| {
-                add_gradient(dy, width, [&rows, &columns], dx);
-            });
-            Ok(dx)
-        })?;
-        Tensor::from_vec(dx, x.shape(), x.device()).map(Some)
-    }
+/// The gradient `dx` of planes of a size from that of what they were enlarged to.
+pub fn gradient(dy: &[f32], (height, width): (usize, usize), factor: usize, dx: &mut [f32]) {
+    let [rows, columns] = [taps(height, factor), taps(width, factor)];
+    let planes = dx.par_chunks_exact_mut(height * width);
+    planes.zip(dy.par_chunks_exact(rows.len() * columns.len())).for_each(|(dx, dy)| {
+        dx.fill(0.0);
+        add_gradient(dy, width, [&rows, &columns], dx);
+    });
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::FeatureMap;
     use crate::ops::testing::{agree, naive_upsample, var};
 
     #[test]
     fn agrees_with_plain_operations() {
         for (height, width, factor) in [(1, 1, 2), (1, 5, 4), (7, 3, 2), (5, 6, 4), (4, 3, 3)] {
             let x = var("x", &[2, 3, height, width]);
-            agree(&[&x], || upsample(&x, factor), || naive_upsample(&x, factor), 1e-5);
+            agree(&[&x], &[], |x| x[0].upsample(factor), || naive_upsample(&x, factor), 1e-5);
         }
     }
 }

@@ -4,9 +4,9 @@
 //! [`FeatureMap`]: crate::FeatureMap
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, Var};
 
-use crate::layers::{Conv, ConvNorm, GroupNorm, Param};
+use crate::layers::{Conv, ConvNorm, GroupNorm};
 
 /// `(batch, channels, height, width)`.
 pub type Shape = [usize; 4];
@@ -110,12 +110,11 @@ pub trait Engine {
     fn add(&self, sum: Self::Map, other: &Self::Map) -> Result<Self::Map>;
 }
 
-/// Stores the gradient of `param`, or adds it to that of the same parameter elsewhere.
+/// Stores the gradient of `var`, or adds it to that of the same variable elsewhere.
 ///
 /// # Errors
 /// Gradients of different shapes.
-pub fn put(gradients: &mut GradStore, param: &Param, gradient: Tensor) -> Result<()> {
-    let var = param.var().as_tensor();
+pub fn put(gradients: &mut GradStore, var: &Var, gradient: Tensor) -> Result<()> {
     let gradient = match gradients.remove(var) {
         Some(sum) => (sum + gradient)?,
         None => gradient,

@@ -6,7 +6,9 @@
 //! maps live is the [`Engine`]'s business.
 
 mod engine;
+mod processor;
 mod record;
 
 pub use self::engine::{Engine, Inputs, Shape, Wanted, put};
+pub use self::processor::{Map, Processor};
 pub use self::record::{Recorded, Tape};

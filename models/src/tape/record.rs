@@ -3,14 +3,15 @@
 use std::cell::RefCell;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Result, Tensor, Var, bail};
 
-use super::engine::{Engine, Shape, Wanted};
+use super::engine::{Engine, Shape, Wanted, put};
 use crate::FeatureMap;
 use crate::layers::{Conv, ConvNorm, GroupNorm};
 
 /// What an operation needs on the way back.
 enum Operation<M> {
+    Variable { var: Var },
     ConvNorm { layer: Box<ConvNorm>, x: M, y: M },
     Conv { layer: Box<Conv>, x: M },
     GroupNorm { layer: Box<GroupNorm>, x: M },
@@ -65,6 +66,16 @@ impl<'e, E: Engine> Tape<'e, E> {
         Recorded { map, tape: self, node: None }
     }
 
+    /// A map whose gradient is wanted, as that of `var`.
+    ///
+    /// # Errors
+    /// A variable of another rank or type.
+    pub fn variable(&self, var: &Var) -> Result<Recorded<'_, E>> {
+        let map = self.engine.load(&var.as_detached_tensor())?;
+        let untracked = Recorded { map: map.clone(), tape: self, node: None };
+        Ok(untracked.then(map, Vec::new(), true, |_| Operation::Variable { var: var.clone() }))
+    }
+
     /// The gradients of all parameters, from those of the outputs. The tape is empty afterwards.
     ///
     /// # Errors
@@ -108,8 +119,12 @@ impl<'e, E: Engine> Tape<'e, E> {
         gradients: &mut GradStore,
     ) -> Result<()> {
         let engine = self.engine;
-        let input = inputs[0].is_some();
+        let input = inputs.first().is_some_and(Option::is_some);
         let given = match operation {
+            Operation::Variable { var } => {
+                put(gradients, &var, engine.read(&dy)?)?;
+                Vec::new()
+            }
             Operation::ConvNorm { layer, x, y } => {
                 let asked = Wanted { input, residual: inputs[1].is_some() };
                 let given = engine.conv_norm_gradient(&layer, &x, &y, dy, asked, gradients)?;

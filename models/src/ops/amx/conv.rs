@@ -7,8 +7,7 @@ use rayon::prelude::*;
 use super::scratch::{self, Scratch, part};
 use super::split::{self, Rows};
 use super::tiles::{BLOCK, BLOCK_LINES, Line, Sums, multiply};
-use crate::ops::gemm_conv::Matrix;
-use crate::ops::gemm_gradient::turned_kernel;
+use crate::ops::gemm_gradient::{transposed, turned_kernel};
 use crate::ops::im2col::{Geometry, gather, scatter};
 use crate::ops::slices::{self, Shared};
 
@@ -46,7 +45,7 @@ struct Weights {
 }
 
 impl Weights {
-    fn new(g: &Geometry, matrix: Matrix) -> Self {
+    fn new(g: &Geometry, weights: &[f32]) -> Self {
         let depth = chunk_channels(g) * g.kernel * g.kernel;
         let chunk = split::lines(g.c_out, depth);
         let last = (g.depth() - 1) / depth * depth;
@@ -55,8 +54,8 @@ impl Weights {
         let mut lines = unsafe { slices::uninitialised(total) };
         lines.par_chunks_mut(chunk).enumerate().for_each(|(i, lines)| {
             let columns = depth.min(g.depth() - i * depth);
-            let values = &matrix.values[i * depth..];
-            let rows = Rows { values, stride: matrix.row, rows: g.c_out, columns };
+            let values = &weights[i * depth..];
+            let rows = Rows { values, stride: g.depth(), rows: g.c_out, columns };
             // SAFETY: `present` is a condition of this module.
             unsafe { rows.left(lines) };
         });
@@ -64,25 +63,23 @@ impl Weights {
     }
 }
 
-/// [`crate::ops::gemm_conv::forward`] without anything added; the matrix's columns are contiguous.
-pub fn forward(g: &Geometry, x: &[f32], matrix: Matrix) -> Vec<f32> {
-    let weights = Weights::new(g, matrix);
+/// [`crate::ops::gemm_conv::forward`] without anything added.
+pub fn forward(g: &Geometry, x: &[f32], weights: &[f32], y: &mut [f32]) {
+    let weights = Weights::new(g, weights);
     let rows = tile_rows(g);
     let tiles = g.rows_out().div_ceil(rows);
-    let fill = |y: Shared| {
-        (0..g.images * tiles).into_par_iter().for_each(|task| {
-            let (image, tile) = (task / tiles, task % tiles);
-            let rows = tile * rows..((tile + 1) * rows).min(g.rows_out());
-            let x = &x[image * g.image_in()..(image + 1) * g.image_in()];
-            scratch::with(|scratch| {
-                let sums = product(g, x, &weights, &rows, scratch);
-                // SAFETY: each task has an image and rows of its own.
-                unsafe { write_tile(g, image, &rows, sums, y) };
-            });
+    assert_eq!(y.len(), g.images * g.image_out(), "the output's size");
+    let y = Shared::new(y);
+    (0..g.images * tiles).into_par_iter().for_each(|task| {
+        let (image, tile) = (task / tiles, task % tiles);
+        let rows = tile * rows..((tile + 1) * rows).min(g.rows_out());
+        let x = &x[image * g.image_in()..(image + 1) * g.image_in()];
+        scratch::with(|scratch| {
+            let sums = product(g, x, &weights, &rows, scratch);
+            // SAFETY: each task has an image and rows of its own.
+            unsafe { write_tile(g, image, &rows, sums, y) };
         });
-    };
-    // SAFETY: the tiles cover the output.
-    unsafe { slices::filled(g.images * g.c_out * g.pixels_out(), fill) }
+    });
 }
 
 /// The blocks of a tile's product.
@@ -150,24 +147,29 @@ unsafe fn write_tile(g: &Geometry, image: usize, rows: &Range<usize>, sums: &[Su
 }
 
 /// See [`crate::ops::gemm_gradient::input_gradient`].
-pub fn input_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -> Vec<f32> {
-    let Some(turned) = g.turned() else { return scattered_gradient(g, matrix, stride, dy) };
-    let kernel = turned_kernel(g, matrix, stride);
-    forward(&turned, dy, Matrix { values: &kernel, row: turned.depth(), column: 1 })
+pub fn input_gradient(
+    g: &Geometry,
+    weights: &[f32],
+    scale: Option<&[f32]>,
+    dy: &[f32],
+    dx: &mut [f32],
+) {
+    let Some(turned) = g.turned() else { return scattered(g, weights, scale, dy, dx) };
+    forward(&turned, dy, &turned_kernel(g, weights, scale), dx);
 }
 
-/// The product of the turned matrix and the gradient, added up where its columns came from.
-fn scattered_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -> Vec<f32> {
+/// The product of the turned weights and the gradient, added up where its columns came from.
+fn scattered(g: &Geometry, weights: &[f32], scale: Option<&[f32]>, dy: &[f32], dx: &mut [f32]) {
     let (plane, taps) = (g.height * g.width, g.kernel * g.kernel);
-    let transposed = transposed(g, matrix, stride);
+    let transposed = transposed(g, weights, scale);
     let channels = (512 / taps).clamp(1, g.c_in);
-    let mut dx = vec![0f32; g.images * g.image_in()];
     let images = dx.par_chunks_exact_mut(g.image_in()).enumerate();
     let parts = images.flat_map(|(image, dx)| {
         dx.par_chunks_mut(channels * plane).enumerate().map(move |(i, dx)| (image, i, dx))
     });
     // A 1x1 convolution of the gradient, from c_out channels to the columns of some input channels.
     parts.for_each(|(image, i, dx)| {
+        dx.fill(0.0);
         let depth = dx.len() / plane * taps;
         let product_of = Geometry {
             images: 1,
@@ -180,7 +182,7 @@ fn scattered_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -
             padding: 0,
         };
         let values = &transposed[i * channels * taps * g.c_out..];
-        let weights = Weights::new(&product_of, Matrix { values, row: g.c_out, column: 1 });
+        let weights = Weights::new(&product_of, values);
         let dy = &dy[image * g.c_out * g.pixels_out()..][..g.c_out * g.pixels_out()];
         let step = tile_rows(&product_of);
         for start in (0..g.rows_out()).step_by(step) {
@@ -201,15 +203,4 @@ fn scattered_gradient(g: &Geometry, matrix: &[f32], stride: usize, dy: &[f32]) -
             });
         }
     });
-    dx
-}
-
-/// `(c_in * kernel^2, c_out)`.
-fn transposed(g: &Geometry, matrix: &[f32], stride: usize) -> Vec<f32> {
-    let mut transposed = vec![0f32; g.depth() * g.c_out];
-    transposed.par_chunks_exact_mut(g.c_out).enumerate().for_each(|(column, row)| {
-        let values = matrix[column..].iter().step_by(stride);
-        row.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
-    });
-    transposed
 }

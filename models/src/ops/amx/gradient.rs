@@ -9,7 +9,6 @@ use super::conv::{LINE, SUMS, line_of};
 use super::scratch::{self, Scratch, part};
 use super::split::{self, Rows};
 use super::tiles::{BLOCK, BLOCK_LINES, Sums, multiply};
-use crate::ops::gemm_gradient::channel_sum;
 use crate::ops::im2col::{Geometry, gather};
 use crate::ops::slices::Shared;
 
@@ -36,11 +35,11 @@ fn extents(g: &Geometry) -> [usize; 2] {
     channels
 }
 
-/// See [`crate::ops::gemm_gradient::matrix_gradient`].
-pub fn matrix_gradient(g: &Geometry, x: &[f32], dy: &[f32], stride: usize) -> Vec<f32> {
+/// See [`crate::ops::gemm_gradient::weight_gradient`].
+pub fn weight_gradient(g: &Geometry, x: &[f32], dy: &[f32], gradient: &mut [f32]) {
     let [c_in, c_out] = extents(g);
-    let mut gradient = vec![0f32; g.c_out * stride];
-    let target = Shared::new(&mut gradient);
+    assert_eq!(gradient.len(), g.c_out * g.depth(), "the weights' size");
+    let target = Shared::new(gradient);
     let across = g.c_in.div_ceil(c_in);
     (0..across * g.c_out.div_ceil(c_out)).into_par_iter().for_each(|task| {
         let (i, o) = (task % across * c_in, task / across * c_out);
@@ -49,14 +48,9 @@ pub fn matrix_gradient(g: &Geometry, x: &[f32], dy: &[f32], stride: usize) -> Ve
         scratch::with(|scratch| {
             let sums = product(g, x, dy, &inputs, &outputs, scratch);
             // SAFETY: each task has rows and columns of its own.
-            unsafe { write(g, sums, &inputs, &outputs, target, stride) };
+            unsafe { write(g, sums, &inputs, &outputs, target) };
         });
     });
-    if stride > g.depth() {
-        let rows = gradient.par_chunks_exact_mut(stride).enumerate();
-        rows.for_each(|(channel, row)| row[g.depth()] = channel_sum(g, dy, channel));
-    }
-    gradient
 }
 
 /// The blocks of `(inputs * kernel^2, outputs)`.
@@ -113,13 +107,12 @@ unsafe fn write(
     inputs: &Range<usize>,
     outputs: &Range<usize>,
     target: Shared,
-    stride: usize,
 ) {
     let taps = g.kernel * g.kernel;
     let depth = inputs.len() * taps;
     // Tile by tile, so that what is turned lies in the nearest cache.
     for (place, output) in outputs.clone().enumerate() {
-        let at = output * stride + inputs.start * taps;
+        let at = output * g.depth() + inputs.start * taps;
         for first in (0..depth).step_by(16) {
             let line = line_of(depth.div_ceil(BLOCK), first, place / 16);
             for (row, sums) in sums[line..][..16.min(depth - first)].iter().enumerate() {

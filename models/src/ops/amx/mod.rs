@@ -7,7 +7,7 @@ mod scratch;
 mod split;
 mod tiles;
 
-pub use self::{conv::input_gradient, detect::present, gradient::matrix_gradient};
+pub use self::{conv::input_gradient, detect::present, gradient::weight_gradient};
 
 #[cfg(test)]
 mod tests;

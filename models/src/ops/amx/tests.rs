@@ -4,7 +4,7 @@ use super::conv::{LINE, SUMS, row_of};
 use super::detect::present;
 use super::split::{self, Rows};
 use super::tiles::{BLOCK, BLOCK_LINES, multiply};
-use crate::ops::gemm_conv::{self, Finish, Matrix};
+use crate::ops::gemm_conv::{self, Finish};
 use crate::ops::gemm_gradient;
 use crate::ops::im2col::Geometry;
 use crate::ops::testing::numbers;
@@ -92,15 +92,24 @@ fn convolutions_agree_with_the_portable_path() {
         let g = Geometry { images, c_in, height, width, c_out, kernel, stride, padding };
         let (x, dy) = (values("x", images * g.image_in()), images * c_out * g.pixels_out());
         let dy = values("dy", dy);
-        let row = g.depth() + 1;
-        let weights = values("weights", c_out * row);
-        let matrix = Matrix { values: &weights, row, column: 1 };
-        let theirs = gemm_conv::forward(&g, &x, matrix, Finish::default());
-        near(&super::conv::forward(&g, &x, matrix), &theirs, g.depth());
-        let theirs = gemm_gradient::input_gradient(&g, &weights, row, &dy);
-        near(&super::input_gradient(&g, &weights, row, &dy), &theirs, kernel * kernel * c_out);
-        let theirs = gemm_gradient::matrix_gradient(&g, &x, &dy, row);
-        near(&super::matrix_gradient(&g, &x, &dy, row), &theirs, images * g.pixels_out());
+        let (weights, scale) = (values("weights", c_out * g.depth()), values("scale", c_out));
+        let run = |len: usize, f: &dyn Fn(&mut [f32])| {
+            let mut y = vec![f32::NAN; len];
+            f(&mut y);
+            y
+        };
+        let len = images * g.image_out();
+        let theirs = run(len, &|y| gemm_conv::forward(&g, &x, &weights, Finish::default(), y));
+        near(&run(len, &|y| super::conv::forward(&g, &x, &weights, y)), &theirs, g.depth());
+        for scale in [None, Some(&scale[..])] {
+            let theirs =
+                run(x.len(), &|dx| gemm_gradient::input_gradient(&g, &weights, scale, &dy, dx));
+            let ours = run(x.len(), &|dx| super::input_gradient(&g, &weights, scale, &dy, dx));
+            near(&ours, &theirs, kernel * kernel * c_out);
+        }
+        let theirs = run(weights.len(), &|d| gemm_gradient::weight_gradient(&g, &x, &dy, d));
+        let ours = run(weights.len(), &|d| super::weight_gradient(&g, &x, &dy, d));
+        near(&ours, &theirs, images * g.pixels_out());
     }
 }
 
