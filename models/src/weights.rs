@@ -72,6 +72,10 @@ impl Weights {
 
 /// A start that depends on the seed and the parameter's name alone, not on the order of construction.
 fn start(seed: u64, name: &str, shape: &[usize], init: Init, device: &Device) -> Result<Tensor> {
+    started(seed, name, shape, init, &Device::Cpu)?.to_device(device)
+}
+
+fn started(seed: u64, name: &str, shape: &[usize], init: Init, device: &Device) -> Result<Tensor> {
     match init {
         Init::Zero => Tensor::zeros(shape, DType::F32, device),
         Init::One => Tensor::ones(shape, DType::F32, device),

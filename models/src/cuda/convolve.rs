@@ -3,7 +3,7 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, TensorId};
 
 use super::convolution::{Operands, Pass};
 use super::engine::CudaEngine;
@@ -40,6 +40,10 @@ impl<'a> From<&'a Conv> for Unit<'a> {
 }
 
 impl<'a> Unit<'a> {
+    fn id(&self) -> TensorId {
+        self.conv.weight.var().as_tensor().id()
+    }
+
     /// Scale, where there is one.
     fn gamma(&self) -> Option<&'a Param> {
         self.norm.map(|norm| &norm.weight)
@@ -99,8 +103,8 @@ impl CudaEngine {
 
     /// Folds `unit`, if that has not been done for what does not train.
     fn fold(&self, unit: Unit, x: &Map, g: &Geometry) -> Result<()> {
-        let name = &unit.conv.name;
-        if !unit.trains() && self.folded.borrow().contains_key(name) {
+        let id = unit.id();
+        if !unit.trains() && self.folded.borrow().contains_key(&id) {
             return Ok(());
         }
         let (c_out, ..) = unit.conv.weight.var().dims4()?;
@@ -112,13 +116,13 @@ impl CudaEngine {
         arguments.push(Argument::Address(self.gpu.address(&shift)));
         arguments.extend(self.filter_sizes(unit, x)?);
         self.gpu.launch(&x.kernel("fold"), Grid::blocks([c_out, 1, 1]), &mut arguments)?;
-        self.folded.borrow_mut().insert(name.clone(), Folded { filter, shift });
+        self.folded.borrow_mut().insert(id, Folded { filter, shift });
         Ok(())
     }
 
     /// The address of what [`Self::fold`] made: filter, shift.
     fn folded(&self, unit: Unit) -> Result<(u64, u64)> {
-        match self.folded.borrow().get(&unit.conv.name) {
+        match self.folded.borrow().get(&unit.id()) {
             Some(folded) => {
                 Ok((self.gpu.address(&folded.filter), self.gpu.address(&folded.shift)))
             }
@@ -236,7 +240,7 @@ impl CudaEngine {
         arguments.extend(self.filter_sizes(unit, x)?);
         let (c_out, ..) = unit.conv.weight.var().dims4()?;
         self.gpu.launch(&x.kernel("fold_gradient"), Grid::blocks([c_out, 1, 1]), &mut arguments)?;
-        made.into_iter().try_for_each(|(param, gradient)| put(gradients, param, gradient))
+        made.into_iter().try_for_each(|(param, gradient)| put(gradients, param.var(), gradient))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::cuda_backend::cudarc::driver::PinnedHostSlice;
-use candle_core::{CudaDevice, DType, Device, Result, Tensor, bail};
+use candle_core::{CudaDevice, DType, Device, Result, Tensor, TensorId, bail};
 
 use super::convolution::Convolutions;
 use super::convolve::Folded;
@@ -35,7 +35,8 @@ const PHOTO: usize = 3;
 pub struct CudaEngine {
     pub(super) gpu: Gpu,
     pub(super) convolutions: Convolutions,
-    pub(super) folded: RefCell<HashMap<String, Folded>>,
+    /// By the filter's tensor: networks on one engine may call theirs the same.
+    pub(super) folded: RefCell<HashMap<TensorId, Folded>>,
     pub(super) photos: Photos,
     /// Memory for losses that nobody waits for.
     pub(super) spare: RefCell<Vec<PinnedHostSlice<f32>>>,

@@ -158,7 +158,7 @@ impl CudaEngine {
         self.gpu.launch("group_norm_parameters", Grid::over(channels), &mut arguments)?;
         for (param, gradient) in [(&layer.weight, d_gamma), (&layer.bias, d_beta)] {
             if param.trainable() {
-                put(gradients, param, gradient)?;
+                put(gradients, param.var(), gradient)?;
             }
         }
         Ok(())
