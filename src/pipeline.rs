@@ -160,7 +160,12 @@ fn export_from(
     let bytes = network.export(&info)?;
     let onnx = &context.config.onnx;
     let threads = context.config.run.thread_count();
-    let plan = Plan { sizes: onnx.sizes.clone(), tolerance: onnx.tolerance, threads };
+    let plan = Plan {
+        sizes: onnx.sizes.clone(),
+        tolerance: onnx.tolerance,
+        threads,
+        ..Plan::default()
+    };
     let report = verify(&network, bytes.clone(), &plan).context("failed to compare the export")?;
     if !report.passed() {
         bail!(

@@ -5,6 +5,7 @@
 //! | [`form`] | operator set, sizes, precision, input |
 //! | [`external`] | weights in a file beside the model |
 //! | [`info`] | what a model says about itself, sealed by a hash |
+//! | [`device`] | CPU or GPU: what is wished, what is there, what came of it |
 //! | [`locate`], [`onnxruntime`] | the shared library found and loaded; sessions |
 //! | [`label_model`] | the graph from photo to mask, run |
 //! | [`onnx`] | the messages of the file format |
@@ -15,6 +16,7 @@
 //! | `runtime_report` | what ONNX Runtime did with a model |
 //! | `checkpoint`, `network`, `settings`, `cli` | the program `irn-export` |
 
+pub mod device;
 pub mod external;
 pub mod form;
 pub mod info;
@@ -57,6 +59,7 @@ pub use self::{
     symbol::Symbol,
 };
 pub use self::{
+    device::{Device, Place},
     info::{ModelInfo, NetworkKind},
     label_model::LabelModel,
     onnxruntime::{Session, SessionOptions},
