@@ -53,14 +53,14 @@ pub mod trace;
 #[cfg(feature = "graph")]
 pub mod verify;
 
-#[cfg(feature = "graph")]
-pub use self::{
-    export::{export_cam, export_irn},
-    symbol::Symbol,
-};
 pub use self::{
     device::{Device, Place},
     info::{ModelInfo, NetworkKind},
     label_model::LabelModel,
     onnxruntime::{Session, SessionOptions},
+};
+#[cfg(feature = "graph")]
+pub use self::{
+    export::{export_cam, export_irn},
+    symbol::Symbol,
 };

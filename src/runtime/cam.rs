@@ -24,7 +24,19 @@ impl CamModel {
     /// A missing, damaged or foreign file, other classes, or no ONNX Runtime.
     pub fn open(path: &Path, threads: usize, classes_expected: Option<&[String]>) -> Result<Self> {
         let options = SessionOptions { threads, ..SessionOptions::default() };
-        let (session, info, fingerprint) = Session::open(path, NetworkKind::Cam, &options)?;
+        Self::open_with(path, &options, classes_expected)
+    }
+
+    /// The same at any place.
+    ///
+    /// # Errors
+    /// See [`Self::open`]; a place that does not run it.
+    pub fn open_with(
+        path: &Path,
+        options: &SessionOptions,
+        classes_expected: Option<&[String]>,
+    ) -> Result<Self> {
+        let (session, info, fingerprint) = Session::open(path, NetworkKind::Cam, options)?;
         if let Some(expected) = classes_expected.filter(|expected| *expected != info.classes) {
             return Err(anyhow!(
                 "the model {} knows the classes {}, the data set has {}",

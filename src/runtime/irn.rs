@@ -21,8 +21,15 @@ impl IrnModel {
     /// # Errors
     /// A missing, damaged or foreign file, or no ONNX Runtime.
     pub fn open(path: &Path, threads: usize) -> Result<Self> {
-        let options = SessionOptions { threads, ..SessionOptions::default() };
-        let (session, info, fingerprint) = Session::open(path, NetworkKind::Irn, &options)?;
+        Self::open_with(path, &SessionOptions { threads, ..SessionOptions::default() })
+    }
+
+    /// The same at any place.
+    ///
+    /// # Errors
+    /// See [`Self::open`]; a place that does not run it.
+    pub fn open_with(path: &Path, options: &SessionOptions) -> Result<Self> {
+        let (session, info, fingerprint) = Session::open(path, NetworkKind::Irn, options)?;
         Ok(Self { session, info, fingerprint })
     }
 

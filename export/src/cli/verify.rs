@@ -35,9 +35,8 @@ pub fn check(
         None => without_checkpoint(bytes.clone(), &plan),
     };
     let report = report.with_context(failed)?;
-    let runtime = with_runtime.then(|| {
-        runtime_report(bytes, REPORTED, &plan.options()).with_context(failed)
-    });
+    let runtime =
+        with_runtime.then(|| runtime_report(bytes, REPORTED, &plan.options()).with_context(failed));
     let runtime = runtime.transpose()?;
     if as_json {
         let all = json!({ "report": report, "passed": report.passed(), "runtime": runtime });

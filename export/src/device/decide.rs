@@ -38,6 +38,9 @@ pub fn decide(device: &Device) -> Result<Decision> {
     }
 }
 
+const LOOK: &str = "does `nvidia-smi` list the device, with a driver from 580 on and memory to spare? \
+                    docs/cuda.md says what else there may be";
+
 fn on_processor(why_not: Option<String>) -> Decision {
     Decision { places: vec![Place::Cpu], driver: None, why_not }
 }
@@ -53,11 +56,14 @@ fn cuda(numbers: &[u32]) -> Result<Decision> {
     let places = places(&driver, numbers)?;
     usable()?;
     for &place in &places {
-        let failed = || match libraries::missing() {
-            None => format!("{place} does not compute"),
-            Some(names) => format!("{place} does not compute, and CUDA's {names} can't be loaded"),
-        };
-        probe(place).with_context(failed).hint(FETCH)?;
+        let failed = || format!("{place} does not compute");
+        let missing = libraries::missing();
+        let hint = if missing.is_some() { FETCH } else { LOOK };
+        let lost = |names| Err(anyhow!("{names} can't be loaded")).with_context(failed);
+        match (probe(place).with_context(failed), missing) {
+            (Err(_), Some(names)) => lost(names).hint(hint)?,
+            (tried, _) => tried.hint(hint)?,
+        }
     }
     Ok(Decision { places, driver: Some(driver), why_not: None })
 }
@@ -65,7 +71,8 @@ fn cuda(numbers: &[u32]) -> Result<Decision> {
 fn places(driver: &Driver, numbers: &[u32]) -> Result<Vec<Place>> {
     let known = u32::try_from(driver.gpus.len())?;
     if let Some(unknown) = numbers.iter().find(|&&number| number >= known) {
-        let gpus = driver.gpus.iter().zip(0..).map(|(gpu, number)| format!("{number} {}", gpu.name));
+        let gpus =
+            driver.gpus.iter().zip(0..).map(|(gpu, number)| format!("{number} {}", gpu.name));
         let gpus = gpus.collect::<Vec<_>>().join(", ");
         return Err(anyhow!("there is no CUDA device {unknown}; the driver lists {gpus}"))
             .hint("CUDA_VISIBLE_DEVICES hides devices and gives the others numbers from 0");
@@ -97,7 +104,8 @@ impl Decision {
         let library = environment::loaded()?;
         let runtime = format!("ONNX Runtime {}", library.version);
         let Some(driver) = &self.driver else {
-            let threads = if threads == 1 { "1 thread".into() } else { format!("{threads} threads") };
+            let threads =
+                if threads == 1 { "1 thread".into() } else { format!("{threads} threads") };
             let why_not = self.why_not.iter().map(|why| format!("; not CUDA: {why}"));
             return Ok(format!("CPU ({threads}, {runtime}){}", why_not.collect::<String>()));
         };

@@ -9,6 +9,8 @@ use irn_models::error::Hint;
 use libloading::Library;
 use serde::Serialize;
 
+use super::libraries::why;
+
 /// Names of the driver's library: as the linker finds it, then WSL's place for it.
 const NAMES: [&str; 3] = ["libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1", "nvcuda.dll"];
 /// The driver's answer where all is well.
@@ -71,23 +73,28 @@ impl Driver {
     /// # Errors
     /// See [`Self::ask`].
     pub fn ask_library(path: &Path) -> Result<Self> {
-        Self::of(&open(path).map_err(|error| anyhow!("{error}"))?)
+        Self::of(&open(path).map_err(|error| anyhow!(why(error)))?)
     }
 
     fn of(library: &Library) -> Result<Self> {
-        let said = |call: &str, code: c_int| match code {
+        let said = |call: &str, code: c_int| {
+            match code {
             SUCCESS => Ok(()),
             NO_DEVICE => Err(anyhow!("the NVIDIA driver sees no device"))
                 .hint("CUDA_VISIBLE_DEVICES may hide them; `nvidia-smi -L` lists those that there are"),
             code => Err(anyhow!("the NVIDIA driver fails: {call}: {}", explained(library, code)))
                 .hint("does `nvidia-smi` work? After an update of the driver the machine must be restarted"),
+        }
         };
         // SAFETY: the functions and their types are those of cuda.h; every pointer is to a live variable of
         // that type, and the buffer of the name is as long as the driver is told.
         unsafe {
             said("cuInit", library.get::<Call0>(b"cuInit")?(0))?;
             let (mut version, mut count) = (0, 0);
-            said("cuDriverGetVersion", library.get::<Out<c_int>>(b"cuDriverGetVersion")?(&mut version))?;
+            said(
+                "cuDriverGetVersion",
+                library.get::<Out<c_int>>(b"cuDriverGetVersion")?(&mut version),
+            )?;
             said("cuDeviceGetCount", library.get::<Out<c_int>>(b"cuDeviceGetCount")?(&mut count))?;
             if count < 1 {
                 said("cuDeviceGetCount", NO_DEVICE)?;
@@ -96,7 +103,10 @@ impl Driver {
             for number in 0..count.min(MOST) {
                 let (mut device, mut memory, mut name) = (0, 0usize, [0 as c_char; 256]);
                 let length = name.len() as c_int;
-                said("cuDeviceGet", library.get::<OutOf<c_int>>(b"cuDeviceGet")?(&mut device, number))?;
+                said(
+                    "cuDeviceGet",
+                    library.get::<OutOf<c_int>>(b"cuDeviceGet")?(&mut device, number),
+                )?;
                 let get_name = library.get::<Named>(b"cuDeviceGetName")?;
                 said("cuDeviceGetName", get_name(name.as_mut_ptr(), length, device))?;
                 let total = library.get::<OutOf<usize>>(b"cuDeviceTotalMem_v2")?;
@@ -125,17 +135,17 @@ impl Driver {
 }
 
 fn library() -> Result<Library> {
-    let mut first = None;
+    let mut found = None;
     for name in NAMES {
-        match open(Path::new(name)) {
+        match open(Path::new(name)).map_err(why) {
             Ok(library) => return Ok(library),
-            Err(error) => drop(first.get_or_insert(error)),
+            Err(why) if why.contains("No such file") => {}
+            Err(why) => drop(found.get_or_insert(why)),
         }
     }
-    let found = first.map(|error| error.to_string()).filter(|text| !text.contains("No such file"));
-    match found {
-        Some(text) => Err(anyhow!("NVIDIA's driver can't be opened: {text}")),
-        None => Err(anyhow!("no NVIDIA driver: {} was not found", NAMES[0])),
+    match found.filter(|_| cfg!(target_os = "linux")) {
+        Some(why) => Err(anyhow!("the NVIDIA driver can't be opened: {why}")),
+        None => Err(anyhow!("no NVIDIA driver: {} not found", NAMES[0])),
     }
 }
 
@@ -149,7 +159,9 @@ fn explained(library: &Library, code: c_int) -> String {
     let mut text = std::ptr::null();
     // SAFETY: the type is that of cuda.h; the driver returns a string that lives as long as the library.
     let known = unsafe {
-        library.get::<Explain>(b"cuGetErrorString").is_ok_and(|explain| explain(code, &mut text) == 0)
+        library
+            .get::<Explain>(b"cuGetErrorString")
+            .is_ok_and(|explain| explain(code, &mut text) == 0)
             && !text.is_null()
     };
     // SAFETY: as above, and not null.
@@ -165,9 +177,8 @@ fn release() -> Option<String> {
 /// The first word that is a version: `NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun ...`.
 fn released(text: &str) -> Option<String> {
     let line = text.lines().next()?;
-    let is_version = |word: &&str| {
-        word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.')
-    };
+    let is_version =
+        |word: &&str| word.contains('.') && word.chars().all(|c| c.is_ascii_digit() || c == '.');
     line.split_whitespace().find(is_version).map(String::from)
 }
 
@@ -216,7 +227,10 @@ mod tests {
         };
         // A driver may say that there is no device in two ways.
         for none in [report(said(0, 0)), report(said(0, NO_DEVICE))].into_iter().flatten() {
-            assert!(none.contains("sees no device") && none.contains("CUDA_VISIBLE_DEVICES"), "{none}");
+            assert!(
+                none.contains("sees no device") && none.contains("CUDA_VISIBLE_DEVICES"),
+                "{none}"
+            );
         }
         if let Some(broken) = report(said(1, 999)) {
             assert!(broken.contains("cuInit: error 999, imaginary trouble"), "{broken}");

@@ -48,10 +48,11 @@ pub fn load() -> &'static [Needed] {
     })
 }
 
-/// The libraries that can't be loaded, in words; none where all are there.
+/// The libraries that can't be loaded, in words; none where all are there. `libnvrtc` finds its own second half
+/// where that is not beside it.
 pub fn missing() -> Option<String> {
-    let names: Vec<&str> =
-        load().iter().filter(|needed| needed.loaded.is_err()).map(|needed| needed.name).collect();
+    let lost = |needed: &&Needed| needed.loaded.is_err() && !needed.name.contains("builtins");
+    let names: Vec<&str> = load().iter().filter(lost).map(|needed| needed.name).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
@@ -79,13 +80,20 @@ fn below(folder: &Path, beginning: &str, depth: usize) -> Option<PathBuf> {
     };
     let here = paths.iter().find(is_it).cloned();
     let deeper = || paths.iter().filter(|path| path.is_dir());
-    here.or_else(|| deeper().filter(|_| depth > 0).find_map(|path| below(path, beginning, depth - 1)))
+    here.or_else(|| {
+        deeper().filter(|_| depth > 0).find_map(|path| below(path, beginning, depth - 1))
+    })
+}
+
+/// Why a library can't be opened, in the linker's words.
+pub(super) fn why(error: libloading::Error) -> String {
+    anyhow::Error::from(error).root_cause().to_string()
 }
 
 fn keep(path: &Path) -> Result<(), String> {
     // SAFETY: NVIDIA's libraries are made to be opened by any program at any time. They are never closed: the
     // provider holds on to their functions.
-    let library = unsafe { Library::new(path) }.map_err(|error| error.to_string())?;
+    let library = unsafe { Library::new(path) }.map_err(why)?;
     std::mem::forget(library);
     Ok(())
 }

@@ -52,7 +52,8 @@ pub(crate) fn model() -> Vec<u8> {
         ..Default::default()
     };
     let opset_import = vec![OperatorSetIdProto { domain: String::new(), version: OPSET }];
-    ModelProto { ir_version: 8, graph: Some(graph), opset_import, ..Default::default() }.encode_to_vec()
+    ModelProto { ir_version: 8, graph: Some(graph), opset_import, ..Default::default() }
+        .encode_to_vec()
 }
 
 #[cfg(test)]

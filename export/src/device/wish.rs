@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, anyhow, ensure};
-use irn_models::error::Hint;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The wish.
@@ -50,12 +49,14 @@ impl FromStr for Device {
             _ => {}
         }
         let numbers = text.trim().strip_prefix("cuda:").map(numbers);
-        let numbers = numbers.ok_or_else(|| anyhow!("`{text}` is no device"));
-        Ok(Self::Cuda(numbers.and_then(|numbers| numbers).hint(FORMS)?))
+        match numbers.unwrap_or_else(|| Err(anyhow!("it is none of the words"))) {
+            Ok(numbers) => Ok(Self::Cuda(numbers)),
+            Err(error) => Err(anyhow!("`{text}` is no device ({error}): {FORMS}")),
+        }
     }
 }
 
-const FORMS: &str = "a device is auto, cpu, cuda (all that are visible), cuda:1 or cuda:0,2";
+const FORMS: &str = "take auto, cpu, cuda (all that are visible), cuda:1 or cuda:0,2";
 
 /// The numbers of `0,2` or `0,cuda:2`.
 fn numbers(text: &str) -> Result<Vec<u32>> {
@@ -108,7 +109,7 @@ impl<'de> Deserialize<'de> for Device {
             Written::Names(names) => format!("cuda:{}", names.join(",")),
             Written::Numbers(numbers) => Self::Cuda(numbers).to_string(),
         };
-        text.parse().map_err(|error| de::Error::custom(format!("{error:#}; {FORMS}")))
+        text.parse().map_err(|error: anyhow::Error| de::Error::custom(error))
     }
 }
 

@@ -72,6 +72,33 @@ fn kept() -> Result<&'static Kept> {
     }
 }
 
+/// The message without the file and line of ONNX Runtime's own source and the number of its kind.
 pub(crate) fn plain<R>(error: ort::Error<R>) -> anyhow::Error {
-    anyhow!("ONNX Runtime: {error}")
+    let text = error.to_string();
+    let told = text.rsplit_once("[ONNXRuntimeError] : ").map_or(&*text, |(_, told)| told);
+    let kind =
+        |part: &str| part.chars().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase() || c == '_');
+    let told = told.split(" : ").skip_while(|part| kind(part)).collect::<Vec<_>>().join(" : ");
+    // Behind it stand the device, the host and lines of source.
+    let told = told.split(" ; GPU=").next().unwrap_or_default();
+    let told = if told.is_empty() { text.trim() } else { told.trim() };
+    anyhow!("ONNX Runtime: {told}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_lose_what_is_of_no_use_to_a_user() {
+        let plain = |text: &str| plain(ort::Error::<()>::new(text)).to_string();
+        let long = "/src/bridge.cc:2043 Provider::Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load \
+                    a.so with error: b.so: no such file\n";
+        assert_eq!(plain(long), "ONNX Runtime: Failed to load a.so with error: b.so: no such file");
+        let cuda =
+            "[ONNXRuntimeError] : 11 : EP_FAIL : CUDA failure 36: no driver ; GPU=-1 ; line=70";
+        assert_eq!(plain(cuda), "ONNX Runtime: CUDA failure 36: no driver");
+        assert_eq!(plain("Invalid rank : 3"), "ONNX Runtime: Invalid rank : 3");
+        assert_eq!(plain("FAIL"), "ONNX Runtime: FAIL");
+    }
 }

@@ -133,9 +133,8 @@ mod tests {
                  "op_name": "{operation}", "output_size": "{size}"}}}}"#
             )
         };
-        let prove = |events: &[String], place| {
-            prove(format!("[{}]", events.join(",")).as_bytes(), place)
-        };
+        let prove =
+            |events: &[String], place| prove(format!("[{}]", events.join(",")).as_bytes(), place);
         let [conv, shape] = [event(CUDA, "Conv", 4096), event(CPU, "Shape", 16)];
         let gpu = Place::Cuda(0);
         prove(&[conv.clone(), shape.clone()], gpu).unwrap();

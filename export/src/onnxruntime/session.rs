@@ -62,7 +62,9 @@ impl Session {
             })?;
             Ok((session, info, fingerprint))
         };
-        open().with_context(|| format!("failed to open the model {}", path.display()))
+        open().with_context(|| {
+            format!("failed to open the model {} on {}", path.display(), options.place)
+        })
     }
 
     /// The same from the bytes of a file.
@@ -105,12 +107,9 @@ impl Session {
         }
         let folder = tempfile::tempdir().context("no place for ONNX Runtime's profile")?;
         let prefix = folder.path().join("placement");
-        let prove = || -> Result<Self> {
-            let mut session = open(builder(options)?.with_profiling(prefix).map_err(plain)?)?;
-            session.prove(options.place)?;
-            Ok(session)
-        };
-        prove().with_context(|| format!("{} was asked for and does not run it", options.place))
+        let mut session = open(builder(options)?.with_profiling(prefix).map_err(plain)?)?;
+        session.prove(options.place)?;
+        Ok(session)
     }
 
     /// Runs on a small photo and looks into the profile of that, which ends with it.
@@ -122,7 +121,8 @@ impl Session {
             TensorElementType::Uint8 => [1, SIDE, SIDE, 3],
             _ => [1, 3, SIDE, SIDE],
         };
-        let sizes = shape.iter().zip(open).map(|(&size, open)| usize::try_from(size).unwrap_or(open));
+        let sizes =
+            shape.iter().zip(open).map(|(&size, open)| usize::try_from(size).unwrap_or(open));
         let sizes: Vec<usize> = sizes.collect();
         let sizes = <[usize; 4]>::try_from(sizes).map_err(|_| anyhow!("an input of other axes"))?;
         match ty {
