@@ -7,6 +7,7 @@
 //! | [`info`] | what a model says about itself, sealed by a hash |
 //! | [`device`] | CPU or GPU: what is wished, what is there, what came of it |
 //! | [`locate`], [`onnxruntime`] | the shared library found and loaded; sessions |
+//! | [`padded`] | the CAM network on a canvas larger than the photo |
 //! | [`label_model`] | the graph from photo to mask, run |
 //! | [`onnx`] | the messages of the file format |
 //! | `graph`, `symbol`, `export` | a forward pass written down as a graph (feature `graph`, as all below) |
@@ -24,6 +25,7 @@ pub mod label_model;
 pub mod locate;
 pub mod onnx;
 pub mod onnxruntime;
+pub mod padded;
 
 #[cfg(feature = "graph")]
 pub mod checkpoint;

@@ -39,10 +39,12 @@ pub struct InferConfig {
     pub memory: usize,
     /// Photos and maps pass through page-locked memory.
     pub pinned: bool,
+    /// Photos of the CAM network share canvases of few sizes; the maps are the same.
+    pub canvas: bool,
 }
 
 impl Default for InferConfig {
     fn default() -> Self {
-        Self { precision: Precision::F32, sessions: 1, memory: 0, pinned: true }
+        Self { precision: Precision::F32, sessions: 1, memory: 0, pinned: true, canvas: true }
     }
 }

@@ -67,6 +67,11 @@ pub struct Padding {
 }
 
 impl Padding {
+    /// Height and width of a photo of this size once it is padded (or, with `compat`, cut).
+    pub fn size(self, (height, width): (usize, usize)) -> (usize, usize) {
+        (self.side(height), self.side(width))
+    }
+
     /// Height or width of the padded (or, with `compat`, cut) photo.
     fn side(self, side: usize) -> usize {
         if self.compat { self.crop } else { self.crop.max(side.next_multiple_of(16)) }

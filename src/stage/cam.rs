@@ -13,7 +13,7 @@ use crate::data::photo::read_photo;
 use crate::data::resize;
 use crate::error::Hint;
 use crate::label::{MergedCam, merge};
-use crate::runtime::{CamModel, SessionOptions, Workers, cam_maps};
+use crate::runtime::{CamModel, SessionOptions, Workers, cam_maps, canvas};
 use crate::store::{Record, Stage};
 
 /// A photo at `scale`, normalised, with its mirror image: `[2, 3, h, w]`.
@@ -59,8 +59,9 @@ pub fn activations(
 /// A missing file, a model of another network or other classes.
 pub fn models(context: &Context) -> Result<Workers<CamModel>> {
     let config = &context.config;
+    let shapes = context.compute()?.shapes(config.cam.scales.len());
     let open = |options: &SessionOptions| {
-        CamModel::open_with(&config.run.cam_model(), options, Some(&config.data.classes)).hint(
+        CamModel::open_with(&config.run.cam_model(), options, shapes, Some(&config.data.classes)).hint(
             "train and export the CAM network first (irn-train cam; irn-export onnx), or set run.cam_model",
         )
     };
@@ -112,9 +113,19 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
         }
         Ok(record)
     };
-    let outcome = context.make(Stage::Cam, &settings, &set.items, prepare, count)?;
+    let items = context.compute()?.gathered(&set.items, config.data.exif, |size| {
+        let at = |&scale: &f64| scaled_canvas(size, scale);
+        config.cam.scales.iter().map(at).collect::<Vec<_>>()
+    });
+    let outcome = context.make(Stage::Cam, &settings, &items, prepare, count)?;
     classes::report(context, set, &tally)?;
     Ok(outcome)
+}
+
+/// The canvas of a photo at `scale`.
+fn scaled_canvas(size: (usize, usize), scale: f64) -> (usize, usize) {
+    let (h, w) = resize::scaled_size(size, scale);
+    (canvas(h), canvas(w))
 }
 
 /// What a record says of where its classes come from.

@@ -1,14 +1,18 @@
 //! Where the networks run in this process, decided once and said: see [`irn_export::device`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, anyhow};
 use irn_export::device::{Decision, Place, decide};
 use irn_export::form;
+use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::config::{Config, Precision};
+use crate::data::dataset::Item;
+use crate::data::photo::{ExifRule, size_of};
 use crate::error::Hint;
 use crate::runtime::{ModelInfo, SessionOptions, shares};
 use crate::store::Stage;
@@ -63,6 +67,29 @@ impl Compute {
         SessionOptions { threads: self.threads, ..self.sessions[0] }
     }
 
+    /// How many of `shapes` shapes of photos that come in turn need a session of their own.
+    pub fn shapes(&self, shapes: usize) -> usize {
+        if self.is_gpu() { shapes } else { 1 }
+    }
+
+    /// The items, on a GPU those with photos of one size (as `size` brings it to a canvas) after another: a change
+    /// of size costs time there. An item whose photo can't be read goes first and is found out later.
+    pub fn gathered<'a, S: Ord>(
+        &self,
+        items: &'a [Item],
+        exif: ExifRule,
+        size: impl Fn((usize, usize)) -> S,
+    ) -> Cow<'a, [Item]> {
+        if !self.is_gpu() {
+            return items.into();
+        }
+        gathered(items, exif, size).into()
+    }
+
+    fn is_gpu(&self) -> bool {
+        self.decision.driver.is_some()
+    }
+
     /// The device, the library and the provider that run the model `info`, for logs and reports.
     ///
     /// # Errors
@@ -78,14 +105,13 @@ impl Compute {
                 "export it with `irn-export onnx CHECKPOINT --half`, or set infer.precision=tf32",
             );
         }
-        let on_gpu = self.decision.driver.is_some();
         let word = match form {
             form::Precision::F16 => "f16",
             form::Precision::Int8 => "int8",
             form::Precision::F32 => self.precision.name(),
         };
         let line = self.decision.describe(self.threads, word)?;
-        let for_nothing = self.precision == Precision::Tf32 && !on_gpu;
+        let for_nothing = self.precision == Precision::Tf32 && !self.is_gpu();
         Ok(line + if for_nothing { "; f32, since only a GPU has tf32" } else { "" })
     }
 
@@ -97,6 +123,18 @@ impl Compute {
         }
         settings
     }
+}
+
+fn gathered<S: Ord>(
+    items: &[Item],
+    exif: ExifRule,
+    size: impl Fn((usize, usize)) -> S,
+) -> Vec<Item> {
+    let known = |item: &Item| size_of(&item.photo, exif).ok();
+    let sizes: Vec<_> = items.par_iter().map(known).collect();
+    let mut sized: Vec<_> = sizes.into_iter().map(|known| known.map(&size)).zip(items).collect();
+    sized.sort_by(|(a, _), (b, _)| a.cmp(b));
+    sized.into_iter().map(|(_, item)| item.clone()).collect()
 }
 
 fn sessions(config: &Config, places: &[Place]) -> Vec<SessionOptions> {
@@ -112,6 +150,7 @@ fn sessions(config: &Config, places: &[Place]) -> Vec<SessionOptions> {
         tf32: infer.precision == Precision::Tf32,
         memory_limit: infer.memory,
         bound: infer.pinned,
+        padded: infer.canvas,
         ..SessionOptions::default()
     };
     (0..infer.sessions).flat_map(|_| places.iter().map(session)).collect()

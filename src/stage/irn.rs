@@ -57,7 +57,9 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
             .with("edge", relations.edge.into_dyn())
             .with("displacement", relations.displacement.into_dyn()))
     };
-    context.make(Stage::Irn, &settings, &set.items, prepare, |_, record| Ok(record))
+    let sides = |(h, w)| padding(config).size((h, w));
+    let items = context.compute()?.gathered(&set.items, config.data.exif, sides);
+    context.make(Stage::Irn, &settings, &items, prepare, |_, record| Ok(record))
 }
 
 /// Reads an image's boundary map and displacement field.

@@ -52,7 +52,7 @@ struct Masks {
 /// be written.
 pub fn run(config: &Config, photo: &Path, classes: Option<&[String]>, out: &Path) -> Result<Found> {
     let compute = Compute::decide(config)?;
-    let mut cam = CamModel::open_with(&config.run.cam_model(), &compute.single(), None)
+    let mut cam = CamModel::open_with(&config.run.cam_model(), &compute.single(), 1, None)
         .hint("set run.cam_model to an exported CAM model")?;
     let mut irn = IrnModel::open_with(&config.run.irn_model(), &compute.single())
         .hint("set run.irn_model to an exported IRNet model")?;

@@ -29,6 +29,8 @@ pub struct SessionOptions {
     /// Inputs and outputs lie in memory that stays from run to run and that a GPU reads and writes itself,
     /// see [`super::bound`].
     pub bound: bool,
+    /// The photo has a fourth channel, see [`crate::padded`].
+    pub padded: bool,
 }
 
 impl Default for SessionOptions {
@@ -41,6 +43,7 @@ impl Default for SessionOptions {
             tf32: false,
             memory_limit: 0,
             bound: false,
+            padded: false,
         }
     }
 }

@@ -16,8 +16,10 @@ use super::environment::plain;
 use super::options::{SessionOptions, builder};
 use super::placement;
 use crate::device::Place;
+use crate::external;
 use crate::form::{Form, Input};
 use crate::info::{ModelInfo, NetworkKind};
+use crate::padded::{padded, takes_canvas};
 
 /// Sides of the proof's photo where the model leaves them open.
 const SIDE: usize = 64;
@@ -56,9 +58,12 @@ impl Session {
             if let Some(external) = &info.external {
                 external.check(path)?;
             }
+            let canvas = (options.padded && takes_canvas(&info))
+                .then(|| padded(&external::joined(path)?))
+                .transpose()?;
             let session = Self::proven(options, names(expected), |builder| match &info.external {
-                Some(_) => builder.commit_from_file(path),
-                None => builder.commit_from_memory(&bytes),
+                Some(_) if canvas.is_none() => builder.commit_from_file(path),
+                _ => builder.commit_from_memory(canvas.as_deref().unwrap_or(&bytes)),
             })?;
             Ok((session, info, fingerprint))
         };
