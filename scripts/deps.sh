@@ -5,6 +5,8 @@
 #
 #   scripts/deps.sh            what building and running need
 #   scripts/deps.sh python     also h5py and numpy, for the test that reads the store from Python
+#   scripts/deps.sh cuda       also ONNX Runtime's CUDA build and CUDA's libraries, for inference on an NVIDIA
+#                              GPU (1.4 GB to fetch, 2.4 GB on disk; x86-64; the driver must be there already)
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -25,7 +27,7 @@ case "$machine" in
     *) fail "no pinned wheels for $machine" "set IRN_ONNXRUNTIME to a libonnxruntime.so and build by cargo" ;;
 esac
 
-# unpack REQUIREMENTS FOLDER: downloads the wheel that REQUIREMENTS pins and unpacks it, whole or not at all.
+# unpack REQUIREMENTS FOLDER: downloads the wheels that REQUIREMENTS pins and unpacks them, all or none.
 unpack() {
     [ -d ".deps/$2" ] && return
     part=".deps/$2.part"
@@ -38,7 +40,9 @@ unpack() {
         --platform "manylinux_2_17_$machine" --platform "manylinux2014_$machine" \
         --dest "$part/wheel" --requirement "scripts/$1" ||
         fail "failed to fetch $2" "is PyPI within reach? pip's own settings (index, proxy) are honoured"
-    python3 -m zipfile -e "$part"/wheel/*.whl "$part"
+    for wheel in "$part"/wheel/*.whl; do
+        python3 -m zipfile -e "$wheel" "$part"
+    done
     rm -r "$part/wheel"
     mv "$part" ".deps/$2"
 }
@@ -61,4 +65,10 @@ if [ "${1:-}" = python ] && [ ! -d .deps/python ]; then
         --target .deps/python.part --requirement scripts/python.txt &&
         mv .deps/python.part .deps/python ||
         echo "h5py could not be had for this Python: the test that needs it will be skipped"
+fi
+if [ "${1:-}" = cuda ]; then
+    [ "$machine" = x86_64 ] || fail "no pinned CUDA wheels for $machine" \
+        "set IRN_ONNXRUNTIME to a CUDA build of libonnxruntime.so and IRN_CUDA to the folder of CUDA's libraries"
+    unpack onnxruntime-gpu.txt onnxruntime-gpu
+    unpack cuda-runtime.txt cuda-runtime
 fi

@@ -103,7 +103,8 @@ fn timed(
 ) -> Result<Outcome> {
     let started = Instant::now();
     let skipped = train()?;
-    let timing = Timing { stage: stage.into(), seconds: started.elapsed().as_secs_f64(), images };
+    let seconds = started.elapsed().as_secs_f64();
+    let timing = Timing { stage: stage.into(), seconds, images, device: String::new() };
     timings::append(&context.config.run.out, &timing)?;
     Ok(Outcome { skipped, ..Outcome::default() })
 }
@@ -160,7 +161,8 @@ fn export_from(
     let bytes = network.export(&info)?;
     let onnx = &context.config.onnx;
     let threads = context.config.run.thread_count();
-    let plan = Plan { sizes: onnx.sizes.clone(), tolerance: onnx.tolerance, threads };
+    let plan =
+        Plan { sizes: onnx.sizes.clone(), tolerance: onnx.tolerance, threads, ..Plan::default() };
     let report = verify(&network, bytes.clone(), &plan).context("failed to compare the export")?;
     if !report.passed() {
         bail!(

@@ -16,6 +16,9 @@ pub struct Timing {
     pub seconds: f64,
     /// Images worked on.
     pub images: usize,
+    /// What the networks ran on, in words; empty where the stage has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub device: String,
 }
 
 const FILE: &str = "log/timings.jsonl";
@@ -30,7 +33,7 @@ pub fn append(out: &Path, timing: &Timing) -> Result<()> {
     writeln!(file, "{}", serde_json::to_string(timing)?).context("failed to write the timings")
 }
 
-/// The stages in the order of their first run, interrupted runs summed.
+/// The stages in the order of their first run, interrupted runs summed, their devices all named.
 ///
 /// # Errors
 /// A file that can't be read.
@@ -46,6 +49,9 @@ pub fn read(out: &Path) -> Result<Vec<Timing>> {
             Some(known) => {
                 known.seconds += timing.seconds;
                 known.images += timing.images;
+                if !known.device.contains(&timing.device) {
+                    known.device = format!("{}, then {}", known.device, timing.device);
+                }
             }
             None => summed.push(timing),
         }

@@ -1,7 +1,9 @@
 //! Where ONNX Runtime's shared library lies on this machine.
 //!
 //! The order: `IRN_ONNXRUNTIME` (a file or a folder), the folder of the program, `.deps/onnxruntime`
-//! in that folder or above it, the same from the working directory, `ORT_DYLIB_PATH`.
+//! in that folder or above it, the same from the working directory, `ORT_DYLIB_PATH`. Where NVIDIA's driver is
+//! installed, `.deps/onnxruntime-gpu` goes before `.deps/onnxruntime`, else after it: on the processor the two
+//! builds compute the same.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,8 +11,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use irn_models::error::Hint;
 
+use crate::device::driver;
+
 /// Names the library, or a folder somewhere above it.
 pub const VARIABLE: &str = "IRN_ONNXRUNTIME";
+/// The two builds' folders below `.deps`.
+const BUILDS: [&str; 2] = ["onnxruntime", "onnxruntime-gpu"];
 /// How deep a wheel unpacked below `.deps/onnxruntime` is searched.
 const DEPTH: usize = 4;
 
@@ -19,9 +25,7 @@ const DEPTH: usize = 4;
 /// # Errors
 /// None found, or `IRN_ONNXRUNTIME` names something else; the message lists where it looked.
 pub fn library() -> Result<PathBuf> {
-    let program =
-        std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf));
-    let directory = std::env::current_dir().ok();
+    let [program, directory] = starts();
     let chosen = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
     if let Some(chosen) = chosen {
         return named(Path::new(&chosen))
@@ -29,17 +33,38 @@ pub fn library() -> Result<PathBuf> {
             .hint("it names libonnxruntime.so or a folder above it; unset it to search again");
     }
     let other = std::env::var_os("ORT_DYLIB_PATH").filter(|value| !value.is_empty());
-    search(program.as_deref(), directory.as_deref(), other.as_deref().map(Path::new))
+    let mut builds = BUILDS;
+    if driver::is_installed() {
+        builds.reverse();
+    }
+    search(program.as_deref(), directory.as_deref(), other.as_deref().map(Path::new), builds)
+}
+
+/// The folders called `name` in `.deps` in or above the program's folder and the working directory.
+pub(crate) fn above(name: &str) -> Vec<PathBuf> {
+    starts().iter().flatten().flat_map(|start| below_ancestors(start, name)).collect()
+}
+
+fn below_ancestors(start: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
+    start.ancestors().map(move |folder| folder.join(".deps").join(name))
+}
+
+/// The program's folder and the working directory.
+fn starts() -> [Option<PathBuf>; 2] {
+    let program = std::env::current_exe().ok();
+    let program = program.and_then(|path| path.parent().map(Path::to_path_buf));
+    [program, std::env::current_dir().ok()]
 }
 
 fn search(
     program: Option<&Path>,
     directory: Option<&Path>,
     other: Option<&Path>,
+    builds: [&str; 2],
 ) -> Result<PathBuf> {
     let above = |start: Option<&Path>| {
-        let folders = start.into_iter().flat_map(Path::ancestors);
-        folders.map(|folder| (folder.join(".deps/onnxruntime"), DEPTH)).collect::<Vec<_>>()
+        let of = |build| start.into_iter().flat_map(move |start| below_ancestors(start, build));
+        builds.into_iter().flat_map(of).map(|folder| (folder, DEPTH)).collect::<Vec<_>>()
     };
     let beside = program.map(|folder| (folder.to_path_buf(), 0));
     let places: Vec<_> = beside.into_iter().chain(above(program)).chain(above(directory)).collect();
@@ -116,18 +141,18 @@ mod tests {
         let newest = library("libonnxruntime.so.1.31.1");
         let program = root.path().join("project/target/release/deps");
         fs_err::create_dir_all(&program).unwrap();
-        assert_eq!(search(Some(&program), None, None).unwrap(), newest);
-        assert_eq!(search(None, Some(&program), None).unwrap(), newest);
-        assert_eq!(search(None, None, Some(&newest)).unwrap(), newest);
+        assert_eq!(search(Some(&program), None, None, BUILDS).unwrap(), newest);
+        assert_eq!(search(None, Some(&program), None, BUILDS).unwrap(), newest);
+        assert_eq!(search(None, None, Some(&newest), BUILDS).unwrap(), newest);
         let beside = program.join("libonnxruntime.so");
         fs_err::write(&beside, "").unwrap();
-        assert_eq!(search(Some(&program), None, None).unwrap(), beside);
+        assert_eq!(search(Some(&program), None, None, BUILDS).unwrap(), beside);
     }
 
     #[test]
     fn the_error_says_where_it_looked() {
         let nowhere = Path::new("nowhere/libonnxruntime.so");
-        let error = search(None, None, Some(nowhere)).unwrap_err();
+        let error = search(None, None, Some(nowhere), BUILDS).unwrap_err();
         let report = irn_models::error::report(&error);
         assert!(report.contains("nowhere/libonnxruntime.so (ORT_DYLIB_PATH)"), "{report}");
         assert!(report.contains("make deps"), "{report}");

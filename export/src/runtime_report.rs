@@ -4,21 +4,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ort::ep::ExecutionProvider;
 use ort::session::builder::SessionBuilder;
 use prost::Message;
 use prost::bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::info::NetworkKind;
-use crate::locate;
 use crate::onnx::ModelProto;
+use crate::onnxruntime::environment;
+use crate::onnxruntime::placement::{CPU, Used, provider, used};
 use crate::onnxruntime::{SessionOptions, builder, plain};
 use crate::verify::{Model, Photos};
 
-/// The provider that takes what no other does.
-const CPU: &str = "CPUExecutionProvider";
 /// Providers that a build of ONNX Runtime may have.
 const KNOWN: [&str; 8] = [
     "TensorrtExecutionProvider",
@@ -30,17 +29,6 @@ const KNOWN: [&str; 8] = [
     "XnnpackExecutionProvider",
     CPU,
 ];
-
-/// What one provider ran.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Used {
-    /// Operations run.
-    pub nodes: usize,
-    /// Time inside them, milliseconds.
-    pub ms: f64,
-    /// How many of each kind.
-    pub operations: BTreeMap<String, usize>,
-}
 
 /// What happened.
 #[derive(Clone, Debug, Serialize)]
@@ -83,14 +71,14 @@ pub fn runtime_report(
         if model.info().network == NetworkKind::Labels { [1, size[1], size[2]] } else { size };
     model.run(&Photos::new(size, model.info())?)?;
     let profile = fs_err::read(model.end_profiling()?)?;
-    let used = used(&profile).context("ONNX Runtime's profile")?;
-    let elsewhere = used.iter().filter(|(provider, _)| **provider != CPU);
+    let (used, asked) = (used(&profile)?, provider(options.place));
+    let elsewhere = used.iter().filter(|(provider, _)| **provider != asked);
     let graph = ModelProto::decode(bytes)?.graph;
     Ok(RuntimeReport {
-        library: locate::library()?.display().to_string(),
+        library: environment::loaded()?.path.display().to_string(),
         build: ort::info().to_owned(),
         offered: offered(),
-        asked: CPU,
+        asked,
         threads: options.threads,
         size,
         nodes_in_file: graph.map_or(0, |graph| graph.node.len()),
@@ -101,39 +89,6 @@ pub fn runtime_report(
 
 fn profiled(options: &SessionOptions, prefix: &std::path::Path) -> Result<SessionBuilder> {
     builder(options)?.with_profiling(prefix).map_err(plain)
-}
-
-/// One entry of the profile.
-#[derive(Deserialize)]
-struct Event {
-    #[serde(default)]
-    cat: String,
-    /// Microseconds.
-    #[serde(default)]
-    dur: f64,
-    #[serde(default)]
-    args: Arguments,
-}
-
-#[derive(Default, Deserialize)]
-struct Arguments {
-    provider: Option<String>,
-    op_name: Option<String>,
-}
-
-fn used(profile: &[u8]) -> Result<BTreeMap<String, Used>> {
-    let events: Vec<Event> = serde_json::from_slice(profile)?;
-    let mut all: BTreeMap<String, Used> = BTreeMap::new();
-    for event in events.into_iter().filter(|event| event.cat == "Node") {
-        let (Some(provider), Some(operation)) = (event.args.provider, event.args.op_name) else {
-            continue;
-        };
-        let used = all.entry(provider).or_default();
-        used.nodes += 1;
-        used.ms += event.dur / 1e3;
-        *used.operations.entry(operation).or_default() += 1;
-    }
-    Ok(all)
 }
 
 /// A provider by its place in [`KNOWN`], to be asked for, never registered.
@@ -182,26 +137,5 @@ impl fmt::Display for RuntimeReport {
             true => write!(f, "fallbacks    none"),
             false => write!(f, "fallbacks    {}", self.fallbacks.join(", ")),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_profile_is_summed_by_provider() {
-        let profile = br#"[
-            {"cat": "Session", "name": "model_run", "dur": 900, "args": {}},
-            {"cat": "Node", "name": "a_kernel_time", "dur": 500,
-             "args": {"provider": "CPUExecutionProvider", "op_name": "Conv"}},
-            {"cat": "Node", "name": "a_fence_before", "dur": 1, "args": {"op_name": "Conv"}},
-            {"cat": "Node", "name": "b_kernel_time", "dur": 250,
-             "args": {"provider": "CPUExecutionProvider", "op_name": "Relu"}}]"#;
-        let found = used(profile).unwrap();
-        let cpu = &found[CPU];
-        assert_eq!((found.len(), cpu.nodes, cpu.ms), (1, 2, 0.75));
-        assert_eq!(cpu.operations["Conv"], 1);
-        assert!(used(b"[{]").is_err());
     }
 }

@@ -3,6 +3,7 @@
 //! [`crate::Symbol`], which writes nodes, and [`crate::probe::Probe`], which computes, derive the same
 //! names by the same rules, so that their values can be compared one by one.
 
+#[cfg(feature = "graph")]
 use irn_models::{ConvNorm, GroupNorm};
 
 /// Height and width as `factor * ceil(photo / divisor)`: all that strides of 2 and enlargements give.
@@ -56,6 +57,7 @@ impl Trace {
     }
 
     /// After convolution, residual sum and ReLU.
+    #[cfg(feature = "graph")]
     pub fn conv_norm(&self, layer: &ConvNorm, residual: bool) -> Self {
         let conv = self.layer(&layer.conv.name, layer.conv.stride);
         match (layer.relu, residual) {
@@ -66,6 +68,7 @@ impl Trace {
     }
 
     /// After group normalisation.
+    #[cfg(feature = "graph")]
     pub fn group_norm(&self, layer: &GroupNorm) -> Self {
         self.layer(&layer.name, 1)
     }

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use super::Settings;
 use super::coco_files::CocoFiles;
+use super::devices::Devices;
 use crate::data::dataset::Dataset;
 use crate::stage::eval::{Source, What};
 use crate::stage::{
@@ -101,6 +102,10 @@ enum Verb {
     /// One HTML page: curves, figures, pictures
     #[command(after_help = "Example: irn-infer report -c configs/voc12.yaml run.report_images=100")]
     Report(Settings),
+    /// What there is to compute on, and why something of it can't be used
+    #[command(after_help = "Example: irn-infer devices --device cuda\n\
+        Exit codes: 0 the device can be used, 1 it can't")]
+    Devices(Devices),
     /// Masks of a single photo with exported models
     #[command(after_help = "Example: irn-infer one photo.jpg --classes cat,dog --out masks \
         run.cam_model=cam.onnx run.irn_model=irn.onnx")]
@@ -151,6 +156,7 @@ pub fn run(cli: Cli) -> Result<Outcome> {
         Verb::Coco(settings) => on_set(&settings, Context::infer_set, coco::run),
         Verb::Draw(settings) => on_set(&settings, Context::infer_set, figures::run),
         Verb::Report(settings) => on_set(&settings, Context::eval_set, report::run),
+        Verb::Devices(devices) => devices.run(),
         Verb::One { photo, classes, out, settings } => {
             let found = one::run(&settings.load()?, &photo, classes.as_deref(), &out)?;
             print(&found, classes.is_none());

@@ -3,6 +3,7 @@
 #[cfg(feature = "train")]
 mod check;
 mod coco_files;
+mod devices;
 pub mod infer;
 #[cfg(feature = "train")]
 pub mod irn_args;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::config::{self, Config, Method};
+use crate::config::{self, Config, Device, Method};
 use crate::error::report;
 use crate::interrupt::Interrupted;
 use crate::stage::Outcome;
@@ -32,6 +33,9 @@ pub struct Settings {
     /// Thresholds that a method's authors published; settings of the file and overrides win
     #[arg(long, value_enum)]
     pub method: Option<Method>,
+    /// Where to compute: auto, cpu, cuda (all GPUs that are visible), cuda:1, cuda:0,2 (run.device)
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<Device>,
     /// Compute again what is there already
     #[arg(long)]
     pub force: bool,
@@ -47,7 +51,9 @@ impl Settings {
     /// Those of [`config::load`].
     pub fn load(&self) -> Result<Config> {
         let method = self.method.map(|method| format!("run.method={}", method.name()));
-        let overrides: Vec<String> = method.into_iter().chain(self.overrides.clone()).collect();
+        let device = self.device.as_ref().map(|device| format!("run.device={device}"));
+        let first = method.into_iter().chain(device);
+        let overrides: Vec<String> = first.chain(self.overrides.clone()).collect();
         let config = config::load(self.config.as_deref(), &overrides)?;
         // Kernels of the networks and the label engine share rayon's global pool.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(config.run.thread_count());

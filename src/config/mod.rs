@@ -2,6 +2,7 @@
 //! `key.path=value` overrides last. An unknown key is refused by its full path.
 
 mod data;
+mod infer;
 mod method;
 mod network;
 mod resolve;

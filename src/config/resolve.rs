@@ -128,6 +128,7 @@ fn check(config: &Config) -> Result<()> {
         ("irn.train.crop", config.irn.train.crop),
         ("irn.pad", config.irn.pad),
         ("cam.scales", config.cam.scales.len()),
+        ("infer.sessions", config.infer.sessions),
     ];
     for (key, value) in positive {
         if value == 0 {
@@ -201,9 +202,32 @@ mod tests {
             "cam.train.batch=many",
             "nonsense",
             "run.passes=[fly]",
+            "run.device=gpu",
+            "run.device=cuda:0,0",
+            "infer.precision=f64",
+            "infer.sessions=0",
         ] {
             assert!(overridden(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn devices_are_read_in_every_form() {
+        use crate::config::Device::{Auto, Cpu, Cuda};
+        assert_eq!(Config::default().run.device, Auto);
+        for (text, device) in [
+            ("run.device=cpu", Cpu),
+            ("run.device=cuda", Cuda(vec![])),
+            ("run.device=cuda:0,2", Cuda(vec![0, 2])),
+            ("run.device=[cuda:0, cuda:2]", Cuda(vec![0, 2])),
+        ] {
+            let config = overridden(text).unwrap();
+            assert_eq!(config.run.device, device, "{text}");
+            let again: Config = serde_yaml::from_str(&to_yaml(&config).unwrap()).unwrap();
+            assert_eq!(again, config, "{text}");
+        }
+        let error = format!("{:#}", overridden("run.device=gpu").unwrap_err());
+        assert!(error.contains("gpu") && error.contains("cuda:0,2"), "{error}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+pub use irn_export::Device;
 use serde::{Deserialize, Serialize};
 
 use super::Method;
@@ -54,14 +55,6 @@ impl Pass {
     ];
 }
 
-/// What is computed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Device {
-    /// The processor.
-    Cpu,
-}
-
 /// How and where to run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -80,7 +73,7 @@ pub struct RunConfig {
     pub cam_model: Option<PathBuf>,
     /// The IRNet model to infer with; `OUT/irn.onnx` where absent.
     pub irn_model: Option<PathBuf>,
-    /// Device of training and inference.
+    /// Device of training and inference: `auto`, `cpu`, `cuda` (all that are visible), `cuda:1`, `cuda:0,2`.
     pub device: Device,
     /// Threads; 0 takes all processors.
     pub threads: usize,
@@ -118,7 +111,7 @@ impl Default for RunConfig {
             dirs: DirsConfig::default(),
             cam_model: None,
             irn_model: None,
-            device: Device::Cpu,
+            device: Device::Auto,
             threads: 0,
             seed: 0,
             passes: Pass::ALL.to_vec(),

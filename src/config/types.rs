@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::data::{DataConfig, Layout};
+pub use super::infer::{InferConfig, Precision};
 pub use super::network::{NetworkConfig, OptimConfig};
 pub use super::run::{Device, DirsConfig, Pass, RunConfig};
 pub use super::stages::{
@@ -39,6 +40,8 @@ pub struct Config {
     pub onnx: OnnxConfig,
     /// The COCO annotation file.
     pub coco: CocoConfig,
+    /// The networks' inference on a GPU.
+    pub infer: InferConfig,
     /// Threads, seed, directories, passes.
     pub run: RunConfig,
 }

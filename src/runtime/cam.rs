@@ -2,17 +2,21 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
+use irn_export::padded::takes_canvas;
 use irn_export::{ModelInfo, NetworkKind, Session, SessionOptions};
 use ndarray::{
-    Array1, Array2, Array3, Array4, ArrayD, ArrayView3, ArrayView4, Axis, Dimension, s, stack,
+    Array1, Array2, Array3, Array4, ArrayD, ArrayView3, ArrayView4, Axis, Dimension, Ix4, s, stack,
 };
 
+use super::canvas::{Shapes, on_canvas};
 use crate::error::Hint;
 
 /// An exported CAM network.
 pub struct CamModel {
-    session: Session,
+    sessions: Shapes,
+    /// Photos go on canvases.
+    padded: bool,
     info: ModelInfo,
     fingerprint: String,
 }
@@ -24,7 +28,20 @@ impl CamModel {
     /// A missing, damaged or foreign file, other classes, or no ONNX Runtime.
     pub fn open(path: &Path, threads: usize, classes_expected: Option<&[String]>) -> Result<Self> {
         let options = SessionOptions { threads, ..SessionOptions::default() };
-        let (session, info, fingerprint) = Session::open(path, NetworkKind::Cam, &options)?;
+        Self::open_with(path, &options, 1, classes_expected)
+    }
+
+    /// The same at any place, with one session for each of `shapes` shapes of photos that come in turn.
+    ///
+    /// # Errors
+    /// See [`Self::open`]; a place that does not run it.
+    pub fn open_with(
+        path: &Path,
+        options: &SessionOptions,
+        shapes: usize,
+        classes_expected: Option<&[String]>,
+    ) -> Result<Self> {
+        let (session, info, fingerprint) = Session::open(path, NetworkKind::Cam, options)?;
         if let Some(expected) = classes_expected.filter(|expected| *expected != info.classes) {
             return Err(anyhow!(
                 "the model {} knows the classes {}, the data set has {}",
@@ -36,7 +53,12 @@ impl CamModel {
                 "train a CAM network on this data set, or name the model's classes in data.classes",
             );
         }
-        Ok(Self { session, info, fingerprint })
+        let mut sessions = vec![session];
+        for _ in 1..shapes {
+            sessions.push(Session::open(path, NetworkKind::Cam, options)?.0);
+        }
+        let padded = options.padded && takes_canvas(&info);
+        Ok(Self { sessions: Shapes::new(sessions), padded, info, fingerprint })
     }
 
     /// The model's description of itself.
@@ -55,8 +77,24 @@ impl CamModel {
     /// # Errors
     /// Those of ONNX Runtime.
     pub fn run(&mut self, batch: ArrayView4<'_, f32>) -> Result<(Array4<f32>, Array2<f32>)> {
-        let [scores, logits] = outputs(&mut self.session, batch)?;
+        if self.padded {
+            return self.run_on_canvas(batch);
+        }
+        let session = self.sessions.session(batch.shape());
+        let [scores, logits] = outputs(session, batch)?;
         Ok((scores.into_dimensionality()?, logits.into_dimensionality()?))
+    }
+
+    fn run_on_canvas(&mut self, batch: ArrayView4<'_, f32>) -> Result<(Array4<f32>, Array2<f32>)> {
+        ensure!(!batch.is_empty(), "an empty batch of photos, shape {:?}", batch.shape());
+        let (_, _, h, w) = batch.dim();
+        let padded = on_canvas(batch);
+        let session = self.sessions.session(padded.shape());
+        let [scores, _] = outputs(session, padded.view())?;
+        let cells = s![.., .., ..h.div_ceil(self.info.stride), ..w.div_ceil(self.info.stride)];
+        let scores = scores.into_dimensionality::<Ix4>()?.slice(cells).to_owned();
+        let logits = scores.mean_axis(Axis(3)).and_then(|rows| rows.mean_axis(Axis(2)));
+        Ok((scores, logits.context("a photo has cells")?))
     }
 
     /// The scores alone.

@@ -21,8 +21,15 @@ impl IrnModel {
     /// # Errors
     /// A missing, damaged or foreign file, or no ONNX Runtime.
     pub fn open(path: &Path, threads: usize) -> Result<Self> {
-        let options = SessionOptions { threads, ..SessionOptions::default() };
-        let (session, info, fingerprint) = Session::open(path, NetworkKind::Irn, &options)?;
+        Self::open_with(path, &SessionOptions { threads, ..SessionOptions::default() })
+    }
+
+    /// The same at any place.
+    ///
+    /// # Errors
+    /// See [`Self::open`]; a place that does not run it.
+    pub fn open_with(path: &Path, options: &SessionOptions) -> Result<Self> {
+        let (session, info, fingerprint) = Session::open(path, NetworkKind::Irn, options)?;
         Ok(Self { session, info, fingerprint })
     }
 
@@ -60,6 +67,11 @@ pub struct Padding {
 }
 
 impl Padding {
+    /// Height and width of a photo of this size once it is padded (or, with `compat`, cut).
+    pub fn size(self, (height, width): (usize, usize)) -> (usize, usize) {
+        (self.side(height), self.side(width))
+    }
+
     /// Height or width of the padded (or, with `compat`, cut) photo.
     fn side(self, side: usize) -> usize {
         if self.compat { self.crop } else { self.crop.max(side.next_multiple_of(16)) }

@@ -5,10 +5,12 @@
 //! padding, stands beside them: [`cam_maps`], [`irn_relations`].
 
 mod cam;
+mod canvas;
 mod irn;
 mod workers;
 
 pub use self::cam::{CamModel, cam_maps, cam_pair, mirror_pair};
+pub use self::canvas::canvas;
 pub use self::irn::{IrnModel, Padding, Relations, irn_pair, irn_relations};
-pub use self::workers::{Lent, Workers};
-pub use irn_export::ModelInfo;
+pub use self::workers::{Lent, Workers, shares};
+pub use irn_export::{ModelInfo, SessionOptions};

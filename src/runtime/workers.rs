@@ -3,12 +3,14 @@
 //! A session with two threads waits at the end of every operation for the slower one; two sessions with one
 //! thread each, on photos of their own, do not, and whatever surrounds the network is hidden behind the other
 //! photo's network. What is computed is the same. Every session has its own copy of the weights and its own
-//! working memory, so there are at most [`MOST`]; beyond that each gets more threads.
+//! working memory, so there are at most [`MOST`]; beyond that each gets more threads. On GPUs there are as many
+//! as the settings say for each device; who is idle takes the next photo.
 
 use std::ops::{Deref, DerefMut};
 
 use anyhow::Result;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use irn_export::SessionOptions;
 
 /// Most sessions on one model.
 pub const MOST: usize = 4;
@@ -25,11 +27,22 @@ impl<M> Workers<M> {
     /// # Errors
     /// The first error of `open`.
     pub fn open(threads: usize, open: impl Fn(usize) -> Result<M>) -> Result<Self> {
-        let count = threads.clamp(1, MOST);
-        let share = |worker| threads / count + usize::from(worker < threads % count);
-        let models = (0..count).map(|worker| open(share(worker).max(1)));
-        let models = models.collect::<Result<Vec<M>>>()?;
-        let (put_back, idle) = bounded(count);
+        Self::holding(shares(threads).map(open).collect::<Result<Vec<M>>>()?)
+    }
+
+    /// Opens a model for each of `sessions`.
+    ///
+    /// # Errors
+    /// The first error of `open`.
+    pub fn open_each(
+        sessions: &[SessionOptions],
+        open: impl Fn(&SessionOptions) -> Result<M>,
+    ) -> Result<Self> {
+        Self::holding(sessions.iter().map(open).collect::<Result<Vec<M>>>()?)
+    }
+
+    fn holding(models: Vec<M>) -> Result<Self> {
+        let (put_back, idle) = bounded(models.len());
         for model in models {
             // There is room for all of them.
             drop(put_back.send(model));
@@ -43,6 +56,13 @@ impl<M> Workers<M> {
         let model = self.idle.recv().expect("the workers themselves hold a sender");
         Lent { model: Some(model), owner: self }
     }
+}
+
+/// The threads of each session that `threads` can keep busy on the processor.
+pub fn shares(threads: usize) -> impl Iterator<Item = usize> {
+    let count = threads.clamp(1, MOST);
+    let share = move |worker| threads / count + usize::from(worker < threads % count);
+    (0..count).map(move |worker| share(worker).max(1))
 }
 
 /// A model that goes back to its owner in the end.

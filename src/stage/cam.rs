@@ -13,7 +13,7 @@ use crate::data::photo::read_photo;
 use crate::data::resize;
 use crate::error::Hint;
 use crate::label::{MergedCam, merge};
-use crate::runtime::{CamModel, Workers, cam_maps};
+use crate::runtime::{CamModel, SessionOptions, Workers, cam_maps, canvas};
 use crate::store::{Record, Stage};
 
 /// A photo at `scale`, normalised, with its mirror image: `[2, 3, h, w]`.
@@ -59,12 +59,15 @@ pub fn activations(
 /// A missing file, a model of another network or other classes.
 pub fn models(context: &Context) -> Result<Workers<CamModel>> {
     let config = &context.config;
-    let open = |threads| {
-        CamModel::open(&config.run.cam_model(), threads, Some(&config.data.classes)).hint(
+    let shapes = context.compute()?.shapes(config.cam.scales.len());
+    let open = |options: &SessionOptions| {
+        CamModel::open_with(&config.run.cam_model(), options, shapes, Some(&config.data.classes)).hint(
             "train and export the CAM network first (irn-train cam; irn-export onnx), or set run.cam_model",
         )
     };
-    Workers::open(config.run.thread_count(), open)
+    let models = Workers::open_each(context.compute()?.sessions(), open)?;
+    context.compute()?.say(Stage::Cam, models.lend().info())?;
+    Ok(models)
 }
 
 /// Makes the CAMs that the store lacks. The classes of photos without a label are predicted, which is said and
@@ -82,6 +85,7 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
         "class_threshold": threshold,
         "model": models.lend().fingerprint(),
     });
+    let settings = context.compute()?.with_precision(settings);
     let npy_dir = config.cam.write_npy.then(|| context.dir("cam")).transpose()?;
     let (trained_on, mut tally) = (classes::trained_on(context), Tally::default());
     let prepare = |item: &Item| {
@@ -109,9 +113,19 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
         }
         Ok(record)
     };
-    let outcome = context.make(Stage::Cam, &settings, &set.items, prepare, count)?;
+    let items = context.compute()?.gathered(&set.items, config.data.exif, |size| {
+        let at = |&scale: &f64| scaled_canvas(size, scale);
+        config.cam.scales.iter().map(at).collect::<Vec<_>>()
+    });
+    let outcome = context.make(Stage::Cam, &settings, &items, prepare, count)?;
     classes::report(context, set, &tally)?;
     Ok(outcome)
+}
+
+/// The canvas of a photo at `scale`.
+fn scaled_canvas(size: (usize, usize), scale: f64) -> (usize, usize) {
+    let (h, w) = resize::scaled_size(size, scale);
+    (canvas(h), canvas(w))
 }
 
 /// What a record says of where its classes come from.

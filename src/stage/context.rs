@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use rayon::ThreadPool;
 use serde_json::Value;
 
+use super::compute::Compute;
 use super::source;
 use crate::config::Config;
 use crate::data::dataset::{Dataset, Item};
@@ -33,6 +34,7 @@ pub struct Context {
     pub pool: ThreadPool,
     /// Compute again what is there.
     pub force: bool,
+    compute: OnceLock<Compute>,
     noted: Mutex<Noted>,
 }
 
@@ -85,7 +87,20 @@ impl Context {
         let store = Store::create_or_open(&config.run.out.join("store"), &identity)?;
         fs_err::write(config.run.out.join("settings.yaml"), crate::config::to_yaml(&config)?)?;
         let pool = overlap::pool(config.run.thread_count())?;
-        Ok(Self { config, store, pool, force, noted: Mutex::default() })
+        let (compute, noted) = Default::default();
+        Ok(Self { config, store, pool, force, compute, noted })
+    }
+
+    /// Where the networks run; decided when it is first asked for.
+    ///
+    /// # Errors
+    /// Those of [`Compute::decide`].
+    pub fn compute(&self) -> Result<&Compute> {
+        match self.compute.get() {
+            Some(compute) => Ok(compute),
+            // Another thread's decision is as good.
+            None => Compute::decide(&self.config).map(|own| self.compute.get_or_init(|| own)),
+        }
     }
 
     /// The list `list` of the data set, see `data.train_list`. Problems of
@@ -279,7 +294,8 @@ impl Context {
         writer.finish()?;
         progress.finish();
         let seconds = started.elapsed().as_secs_f64();
-        let timing = Timing { stage: stage.to_string(), seconds, images: outcome.done };
+        let device = self.compute.get().map(|compute| compute.said(stage)).unwrap_or_default();
+        let timing = Timing { stage: stage.to_string(), seconds, images: outcome.done, device };
         timings::append(&self.config.run.out, &timing)?;
         run.map(|()| outcome)
     }

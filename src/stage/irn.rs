@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::data::dataset::{Dataset, Item};
 use crate::data::photo::read_photo;
 use crate::error::Hint;
-use crate::runtime::{IrnModel, Padding, Relations, Workers, irn_relations};
+use crate::runtime::{IrnModel, Padding, Relations, SessionOptions, Workers, irn_relations};
 use crate::store::{Record, Stage};
 
 /// Opens the configured IRNet model, once for each worker.
@@ -19,12 +19,14 @@ use crate::store::{Record, Stage};
 /// A missing file, a model of another network.
 pub fn models(context: &Context) -> Result<Workers<IrnModel>> {
     let config = &context.config;
-    let open = |threads| {
-        IrnModel::open(&config.run.irn_model(), threads).hint(
+    let open = |options: &SessionOptions| {
+        IrnModel::open_with(&config.run.irn_model(), options).hint(
             "train and export IRNet first (irn-train irn; irn-export onnx), or set run.irn_model",
         )
     };
-    Workers::open(config.run.thread_count(), open)
+    let models = Workers::open_each(context.compute()?.sessions(), open)?;
+    context.compute()?.say(Stage::Irn, models.lend().info())?;
+    Ok(models)
 }
 
 /// The padding that the settings ask for.
@@ -45,6 +47,7 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
         "normalisation": config.network.normalisation,
         "model": models.lend().fingerprint(),
     });
+    let settings = context.compute()?.with_precision(settings);
     let normalisation = &config.network.normalisation;
     let prepare = |item: &Item| {
         let photo = read_photo(&item.photo, config.data.exif)?;
@@ -54,7 +57,9 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
             .with("edge", relations.edge.into_dyn())
             .with("displacement", relations.displacement.into_dyn()))
     };
-    context.make(Stage::Irn, &settings, &set.items, prepare, |_, record| Ok(record))
+    let sides = |(h, w)| padding(config).size((h, w));
+    let items = context.compute()?.gathered(&set.items, config.data.exif, sides);
+    context.make(Stage::Irn, &settings, &items, prepare, |_, record| Ok(record))
 }
 
 /// Reads an image's boundary map and displacement field.

@@ -4,6 +4,7 @@
 pub mod cam;
 pub mod classes;
 pub mod coco;
+pub mod compute;
 pub mod context;
 mod each;
 pub mod eval;

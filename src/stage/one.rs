@@ -7,6 +7,7 @@ use ndarray::{Array2, Array3, Axis, aview1};
 use serde_json::json;
 
 use super::classes;
+use super::compute::Compute;
 use super::irn::padding;
 use super::sem_seg::powered;
 use crate::config::Config;
@@ -50,11 +51,14 @@ struct Masks {
 /// A missing model, a class the model does not know, a photo that can't be read, a directory that can't
 /// be written.
 pub fn run(config: &Config, photo: &Path, classes: Option<&[String]>, out: &Path) -> Result<Found> {
-    let threads = config.run.thread_count();
-    let mut cam = CamModel::open(&config.run.cam_model(), threads, None)
+    let compute = Compute::decide(config)?;
+    let mut cam = CamModel::open_with(&config.run.cam_model(), &compute.single(), 1, None)
         .hint("set run.cam_model to an exported CAM model")?;
-    let mut irn = IrnModel::open(&config.run.irn_model(), threads)
+    let mut irn = IrnModel::open_with(&config.run.irn_model(), &compute.single())
         .hint("set run.irn_model to an exported IRNet model")?;
+    let device = compute.describe(cam.info())?;
+    compute.describe(irn.info())?;
+    eprintln!("device: {device}");
     let names = cam.info().classes.clone();
     let picture = read_photo(photo, config.data.exif)?;
     let probabilities = probabilities(&mut cam, &picture)?;
@@ -73,6 +77,7 @@ pub fn run(config: &Config, photo: &Path, classes: Option<&[String]>, out: &Path
     write(photo, out, &names, &picture, &masks, &kept, &mut found)?;
     let summary = json!({
         "photo": photo.display().to_string(),
+        "device": device,
         "classes": found.classes,
         "classes_are": if classes.is_some() { "given" } else { "predicted" },
         "instances": found.instances,

@@ -26,10 +26,11 @@ pub fn run(context: &Context, set: &Dataset) -> Result<Outcome> {
     let mut report = Report {
         title: "irn: masks from image-level labels".into(),
         note: format!(
-            "{}, {} images, {} on the CPU",
+            "{}, {} images, {}{}",
             config.data.root.display(),
             set.items.len(),
-            config.network.backbone
+            config.network.backbone,
+            devices(context)?
         ),
         class_names: config.data.classes.clone(),
         scores: summaries.iter().flat_map(scores).collect(),
@@ -136,6 +137,13 @@ fn timings(context: &Context) -> Result<Vec<Timing>> {
         images: Some(known.images),
     };
     Ok(timings::read(&context.config.run.out)?.into_iter().map(timing).collect())
+}
+
+/// What the networks ran on, as the stages said it.
+fn devices(context: &Context) -> Result<String> {
+    let timings = timings::read(&context.config.run.out)?;
+    let known = timings.iter().filter(|timing| !timing.device.is_empty());
+    Ok(known.map(|timing| format!("; {} on {}", timing.stage, timing.device)).collect())
 }
 
 fn image(context: &Context, item: &Item) -> Result<ReportImage> {

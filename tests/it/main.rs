@@ -6,6 +6,7 @@ mod allocation;
 mod bad_input;
 mod coco_eval;
 mod data_sets;
+mod devices;
 mod family;
 mod golden;
 mod onnx;

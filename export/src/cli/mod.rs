@@ -19,6 +19,7 @@ use clap::{Args, Parser, Subcommand};
 use irn_models::error::report;
 
 use self::form::{FormArgs, Graph};
+use crate::device::Device;
 use crate::info::ModelInfo;
 use crate::network::{Network, Overrides};
 use crate::settings::Settings;
@@ -32,6 +33,7 @@ Examples:
   irn-export onnx sess/res50_cam.pth.pth --out cam.onnx --classes cat,dog,bird
   irn-export verify out/cam.onnx --against out/cam.safetensors 'onnx.sizes=[[1,375,500]]'
   irn-export verify labels.onnx --runtime-report run.threads=2
+  irn-export verify cam.onnx --against cam.safetensors --device cuda --runtime-report
   irn-export onnx --graph labels out/cam.safetensors out/irn.safetensors --out labels.onnx
   irn-export onnx out/cam.safetensors --out cam8.onnx --int8 photos/
   irn-export web --cam out/cam.onnx --irn out/irn.onnx --out page
@@ -96,6 +98,9 @@ enum Verb {
         /// Print everything as JSON.
         #[arg(long)]
         json: bool,
+        /// Where ONNX Runtime computes: auto, cpu, cuda or cuda:1. Candle computes on the CPU.
+        #[arg(long, default_value = "cpu")]
+        device: Device,
         #[command(flatten)]
         common: Common,
     },
@@ -217,8 +222,8 @@ pub fn main() -> ExitCode {
         Verb::Onnx { checkpoint, graph: Graph::Labels, form, out, common, .. } => {
             labels::labels(&checkpoint, &out, &form, common)
         }
-        Verb::Verify { model, against, runtime_report, json, common } => {
-            verify::check(&model, against.as_deref(), runtime_report, json, &common)
+        Verb::Verify { model, against, runtime_report, json, device, common } => {
+            verify::check(&model, against.as_deref(), runtime_report, json, &device, &common)
         }
         Verb::Web { cam, irn, out, page } => web::web(&cam, &irn, &out, page.as_deref()),
         Verb::Pth { checkpoint, out, common } => convert::pth(&checkpoint, &out, &common),

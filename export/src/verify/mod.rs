@@ -18,6 +18,7 @@ pub(crate) use self::model::Model;
 pub(crate) use self::photos::Photos;
 pub use self::plain::without_checkpoint;
 pub use self::report::{Comparison, Difference, Divergence, Report};
+use crate::device::Place;
 use crate::form::{Form, Precision};
 use crate::info::ModelInfo;
 use crate::network::Network;
@@ -33,12 +34,14 @@ pub struct Plan {
     pub tolerance: f64,
     /// Threads of ONNX Runtime.
     pub threads: usize,
+    /// Where ONNX Runtime computes; Candle computes on the processor.
+    pub place: Place,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         let sizes = vec![[1, 64, 64], [1, 65, 97], [2, 33, 129], [2, 80, 50]];
-        Self { sizes, tolerance: 1e-4, threads: 1 }
+        Self { sizes, tolerance: 1e-4, threads: 1, place: Place::Cpu }
     }
 }
 
@@ -48,8 +51,9 @@ impl Plan {
         info.form.size.map_or_else(|| self.sizes.clone(), |size| vec![size])
     }
 
-    fn options(&self) -> SessionOptions {
-        SessionOptions { threads: self.threads, ..SessionOptions::default() }
+    /// How the sessions compute.
+    pub fn options(&self) -> SessionOptions {
+        SessionOptions { threads: self.threads, place: self.place, ..SessionOptions::default() }
     }
 }
 

@@ -22,10 +22,15 @@ impl Model {
     /// # Errors
     /// A foreign or damaged file, or no ONNX Runtime.
     pub(crate) fn open(bytes: &Bytes, options: &SessionOptions) -> Result<Self> {
-        Self::built(bytes, builder(options)?)
+        let (info, _) = ModelInfo::read(bytes)?;
+        if info.network == NetworkKind::Labels {
+            return Self::built(bytes, builder(options)?);
+        }
+        let outputs = info.network.outputs().map(String::from).to_vec();
+        Ok(Self::Network(Session::unchecked(bytes, outputs, options)?, info))
     }
 
-    /// The same with a session set up by the caller.
+    /// The same with a session set up by the caller, who looks himself where it runs.
     pub(crate) fn built(bytes: &Bytes, mut builder: SessionBuilder) -> Result<Self> {
         let (info, _) = ModelInfo::read(bytes)?;
         let session = builder.commit_from_memory(bytes).map_err(plain)?;

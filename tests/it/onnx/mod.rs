@@ -1,5 +1,6 @@
 //! The networks through ONNX: golden vectors, random networks against Candle, hostile files.
 
+mod device;
 mod exporter;
 mod forms;
 pub mod golden;
