@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
+use irn::train::machine::Machine;
 use irn::train::optimizer::PolySgd;
 use irn::train::{cam as cam_training, irn as irn_training};
 use irn_models::tape::Processor;
@@ -51,7 +52,7 @@ pub fn cam(inputs: &Inputs, crop: usize) -> Result<Measured> {
     let engine = Processor::default();
     let step = || {
         let step = net.class_gradients(&engine, &image, &label)?;
-        optimizer.step(&step.gradients)?;
+        optimizer.step(&step.gradients, &Machine::processor())?;
         Ok(step.loss)
     };
     Measured::of(if crop > 300 { 3 } else { 5 }, step, |loss| said(inputs, &stage, loss))
@@ -74,7 +75,7 @@ pub fn irn(inputs: &Inputs) -> Result<Measured> {
     let mut optimizer = PolySgd::new(groups, WEIGHT_DECAY, 0.9, STEPS);
     let step = || {
         let (terms, gradients) = net.relation_gradients(&image, &label, 10, 20)?;
-        optimizer.step(&gradients)?;
+        optimizer.step(&gradients, &Machine::processor())?;
         Ok(terms.total.to_scalar::<f32>()?)
     };
     Measured::of(3, step, |loss| said(inputs, "irn_train_512", loss))

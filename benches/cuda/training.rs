@@ -5,7 +5,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use candle_core::backprop::GradStore;
 use candle_core::{CudaDevice, Device, Tensor};
-use irn_models::cuda::{Batch, CudaEngine, Precision, Update};
+use irn_models::cuda::{Batch, CudaEngine, Precision};
+use irn_models::ops::sgd::Update;
 use irn_models::resnet::BACKBONES;
 use irn_models::{CamNet, IrNet, Param, Weights};
 use serde_json::{Map, Value, json};
@@ -46,8 +47,8 @@ fn descend(engine: &CudaEngine, params: &[(Param, Tensor)], gradients: &GradStor
         .iter()
         .filter_map(|(param, buffer)| {
             let gradient = gradients.get(param.var())?;
-            let value = param.var().as_tensor();
-            Some(Update { value, gradient, buffer, rate: 0.01, decay: 1e-4 })
+            let parameter = param.var();
+            Some(Update { parameter, gradient, buffer, rate: 0.01, decay: 1e-4 })
         })
         .collect();
     Ok(engine.descend(&updates, 1e-4)?)

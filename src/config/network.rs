@@ -42,6 +42,35 @@ impl Default for NetworkConfig {
     }
 }
 
+/// In what a training computes products; sums, norms, losses and the parameters are f32 in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainPrecision {
+    /// 32 bits, as the original.
+    #[default]
+    F32,
+    /// 32 bits, of which a GPU multiplies the first 19 (TensorFloat-32); f32 on the processor.
+    Tf32,
+    /// Maps and filters in bfloat16 on a GPU; f32 on the processor.
+    Bf16,
+}
+
+impl TrainPrecision {
+    /// Its name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    /// Whether nothing needs to be said of it: trainings from before there was a choice are such.
+    fn is_f32(&self) -> bool {
+        *self == Self::F32
+    }
+}
+
 /// What both trainings have in common.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -60,12 +89,16 @@ pub struct OptimConfig {
     pub power: f64,
     /// Side of the square crops, pixels.
     pub crop: usize,
+    /// In what products are computed.
+    #[serde(skip_serializing_if = "TrainPrecision::is_f32")]
+    pub precision: TrainPrecision,
 }
 
 impl OptimConfig {
     pub(super) fn upstream(batch: usize, epochs: usize) -> Self {
         let (rate, weight_decay) = (0.1, 1e-4);
-        Self { batch, epochs, rate, weight_decay, momentum: None, power: 0.9, crop: 512 }
+        let (power, precision) = (0.9, TrainPrecision::F32);
+        Self { batch, epochs, rate, weight_decay, momentum: None, power, crop: 512, precision }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::data::{DataConfig, Layout};
 pub use super::infer::{InferConfig, Precision};
-pub use super::network::{NetworkConfig, OptimConfig};
+pub use super::network::{NetworkConfig, OptimConfig, TrainPrecision};
 pub use super::run::{Device, DirsConfig, Pass, RunConfig};
 pub use super::stages::{
     CamConfig, CocoConfig, EvalConfig, InsSegConfig, IrLabelConfig, IrnConfig, OnnxConfig,

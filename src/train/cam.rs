@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use candle_core::{Device, Tensor};
+use candle_core::Device;
+use candle_core::backprop::GradStore;
 use irn_models::checkpoint;
-use irn_models::ops::soft_margin;
-use irn_models::tape::Processor;
 use irn_models::{CamNet, Param, Weights};
 use ndarray::Array3;
 use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPool;
 
-use super::fit::{self, Loss, Setting, Task, fit};
+use super::fit::{self, Setting, Task, fit};
+use super::machine::{self, Losses, Machine};
 use super::network::{self, Files};
 use super::optimizer::{Group, PolySgd};
-use super::{samples, state};
+use super::state;
 use crate::config::Config;
 use crate::data::augment::{cam_sample, top_left_sample};
 use crate::data::dataset::{Dataset, Item};
@@ -27,7 +27,7 @@ struct CamTask<'a> {
     items: Vec<&'a Item>,
     validation: Vec<&'a Item>,
     config: &'a Config,
-    engine: Processor,
+    machine: Machine,
 }
 
 /// An image and its classes.
@@ -61,10 +61,17 @@ impl Task for CamTask<'_> {
         Ok(Sample { image, keys: item.classes.clone().unwrap_or_default() })
     }
 
-    fn loss(&self, batch: Vec<Sample>) -> Result<Loss> {
-        let (images, targets) = tensors(&batch, self.config.data.classes.len())?;
-        let step = self.net.class_gradients(&self.engine, &images, &targets)?;
-        Ok(Loss { total: step.loss, parts: Vec::new(), gradients: step.gradients })
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn gradients(&self, batch: Vec<Sample>) -> Result<(Losses, GradStore)> {
+        let (photos, keys) = parts(&batch);
+        self.machine.class_step(self.net, &photos, &keys, self.config.data.classes.len())
+    }
+
+    fn named(&self, losses: &[f32]) -> Vec<(&'static str, f32)> {
+        vec![("loss", losses[0])]
     }
 
     fn validate(&self, pool: &ThreadPool) -> Result<Option<f64>> {
@@ -75,7 +82,10 @@ impl Task for CamTask<'_> {
             // An unreadable validation photo is left out of the mean and named once per epoch.
             match sample {
                 Ok(sample) => {
-                    sum += f64::from(loss(self.net, &[sample], classes)?);
+                    let batch = [sample];
+                    let (photos, keys) = parts(&batch);
+                    let loss = self.machine.class_loss(self.net, &photos, &keys, classes)?;
+                    sum += f64::from(loss);
                     count += 1;
                 }
                 Err(error) => eprintln!("warning: left out of the validation: {error:#}"),
@@ -96,18 +106,9 @@ impl CamTask<'_> {
     }
 }
 
-/// Images and targets.
-fn tensors(batch: &[Sample], classes: usize) -> Result<(Tensor, Tensor)> {
-    let images: Vec<_> = batch.iter().map(|sample| &sample.image).collect();
-    let keys: Vec<_> = batch.iter().map(|sample| sample.keys.as_slice()).collect();
-    let images = samples::images(&images, &Device::Cpu)?;
-    Ok((images, samples::multi_hot(&keys, classes, &Device::Cpu)?))
-}
-
-fn loss(net: &CamNet, batch: &[Sample], classes: usize) -> Result<f32> {
-    let (images, targets) = tensors(batch, classes)?;
-    let logits = soft_margin::pool(&net.forward(&images)?.detach())?;
-    Ok(soft_margin::soft_margin(&logits, &targets)?.loss)
+/// The photos and their classes.
+fn parts(batch: &[Sample]) -> (Vec<&Array3<f32>>, Vec<&[usize]>) {
+    batch.iter().map(|sample| (&sample.image, sample.keys.as_slice())).unzip()
 }
 
 /// The groups of upstream's optimizer: the backbone at the rate, the classifier at ten times it.
@@ -131,14 +132,19 @@ pub fn build(config: &Config, weights: &mut Weights) -> Result<CamNet> {
         .context("failed to build the CAM network")
 }
 
-fn start(config: &Config, dataset: &Dataset) -> Result<CamNet> {
+/// The network on `device`; a random start is calibrated on the processor.
+fn start(config: &Config, dataset: &Dataset, device: &Device) -> Result<CamNet> {
     let seed = config.run.seed;
     let Some(path) = &config.network.weights else {
         let net = build(config, &mut Weights::seeded(seed, &Device::Cpu))?;
         network::calibrate_on(&net.resnet, dataset, config)?;
-        return Ok(net);
+        if device.is_cpu() {
+            return Ok(net);
+        }
+        let started = state::tensors_of(&network::params_of(|f| net.visit(&mut |param| f(param))));
+        return build(config, &mut Weights::stored(started, seed, device));
     };
-    let mut weights = network::weights_from(path, seed)?;
+    let mut weights = network::weights_from(path, seed, device)?;
     let net = build(config, &mut weights)
         .with_context(|| format!("with the weights of {}", path.display()))?;
     network::expect_backbone(&weights, path)?;
@@ -168,13 +174,15 @@ pub fn train_cam(
     let items: Vec<&Item> = dataset.items.iter().filter(labelled).collect();
     let validation =
         validation.map_or(Vec::new(), |set| set.items.iter().filter(labelled).collect());
-    let net = start(config, dataset)?;
+    let (machine, device) = machine::choose(config, optim.precision)?;
+    eprintln!("train cam: device: {device}");
+    let net = start(config, dataset, &machine.device())?;
     let params = network::params_of(|f| net.visit(&mut |param| f(param)));
     let steps = fit::steps_per_epoch("cam", items.len(), optim)? * optim.epochs;
     let momentum = optim.momentum.unwrap_or(optim.weight_decay);
     let groups = groups(&net, optim.rate, optim.weight_decay);
     let mut optimizer = PolySgd::new(groups, momentum, optim.power, steps);
-    let task = CamTask { net: &net, items, validation, config, engine: Processor::default() };
+    let task = CamTask { net: &net, items, validation, config, machine };
     let setting = Setting {
         optim,
         seed: config.run.seed,

@@ -12,6 +12,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPool;
 
+use super::machine::{Losses, Machine};
 use super::optimizer::PolySgd;
 use super::state;
 use crate::config::OptimConfig;
@@ -21,16 +22,6 @@ use crate::interrupt::{self, Interrupted};
 use crate::log::{Entry, Log};
 use crate::overlap::{self, overlapped};
 use crate::progress::Progress;
-
-/// The loss of a batch.
-pub struct Loss {
-    /// What is minimised.
-    pub total: f32,
-    /// Its parts by name, for the log.
-    pub parts: Vec<(&'static str, f32)>,
-    /// Gradients of the parameters.
-    pub gradients: GradStore,
-}
 
 /// What one training is about.
 pub trait Task: Sync {
@@ -48,11 +39,15 @@ pub trait Task: Sync {
     /// # Errors
     /// A photo or label that can't be read.
     fn sample(&self, index: usize, rng: &mut ChaCha8Rng) -> Result<Self::Sample>;
-    /// The loss of a batch.
+    /// Where it trains.
+    fn machine(&self) -> &Machine;
+    /// The losses of a batch, and the gradients of the parameters.
     ///
     /// # Errors
     /// Those of the network's operations.
-    fn loss(&self, batch: Vec<Self::Sample>) -> Result<Loss>;
+    fn gradients(&self, batch: Vec<Self::Sample>) -> Result<(Losses, GradStore)>;
+    /// The losses by name, for the log: first what is minimised.
+    fn named(&self, losses: &[f32]) -> Vec<(&'static str, f32)>;
     /// The loss of the validation set after an epoch, if there is one.
     ///
     /// # Errors
@@ -102,13 +97,9 @@ pub fn fit<T: Task>(
     let per_epoch = steps_per_epoch(task.name(), task.images(), setting.optim)?;
     let total = per_epoch * setting.optim.epochs;
     setting.state.resume(optimizer)?;
-    let mut log = Log::open(&setting.log_dir, task.name(), optimizer.step)?;
-    let mut progress = Progress::new(&format!("train {}", task.name()), total * batch, "images");
-    progress.advance(optimizer.step * batch);
+    let mut journal = Journal::open(task, setting, optimizer.step, total)?;
     let pool = overlap::pool(setting.threads)?;
     let skipped = Mutex::new(BTreeMap::new());
-    let first = optimizer.step;
-    let started = Instant::now();
     while optimizer.step < total {
         let epoch = optimizer.step / per_epoch;
         let order = order(setting.seed, epoch, task.images());
@@ -122,38 +113,105 @@ pub fn fit<T: Task>(
                 return Ok(());
             }
             let wait = waiting.elapsed().as_secs_f64();
-            let losses = step(task, optimizer, std::mem::take(&mut samples))?;
-            let seconds = started.elapsed().as_secs_f64();
-            let images_per_second = ((optimizer.step - first) * batch) as f64 / seconds;
+            let (losses, gradients) = task.gradients(std::mem::take(&mut samples))?;
+            optimizer.step(&gradients, task.machine())?;
             let rate = optimizer.rates().first().copied().unwrap_or_default();
-            progress.message(format!("loss {:.4} rate {rate:.4}", losses[0].1));
-            progress.advance(batch);
-            let step = optimizer.step;
-            log.write(&Entry { step, epoch, losses, rate, images_per_second, wait })?;
+            journal.note(Launched { step: optimizer.step, epoch, rate, wait, losses })?;
             waiting = Instant::now();
             Ok(())
         });
-        log.flush()?;
         match run {
             Ok(()) => {}
             Err(error) if error.is::<Interrupted>() => {
+                journal.settle()?;
                 setting.state.save(optimizer)?;
                 return Err(error);
             }
             Err(error) => return Err(error),
         }
+        journal.settle()?;
         setting.state.save(optimizer)?;
         if let Some(loss) = task.validate(&pool)? {
-            progress.message(format!("validation loss {loss:.4}"));
-            let losses = vec![("validation".to_string(), loss)];
-            let rate = optimizer.rates().first().copied().unwrap_or_default();
-            let step = optimizer.step;
-            log.write(&Entry { step, epoch, losses, rate, images_per_second: 0.0, wait: 0.0 })?;
+            journal.validated(optimizer, epoch, loss)?;
         }
         interrupt::check()?;
     }
-    progress.finish();
+    journal.progress.finish();
     Ok(skipped.into_inner().unwrap_or_default())
+}
+
+/// A step whose losses may be on their way yet.
+struct Launched {
+    step: usize,
+    epoch: usize,
+    rate: f64,
+    wait: f64,
+    losses: Losses,
+}
+
+/// What is told of a training, to the log and to whoever looks on.
+struct Journal<'a, T> {
+    task: &'a T,
+    log: Log,
+    progress: Progress,
+    batch: usize,
+    first: usize,
+    started: Instant,
+    pending: Option<Launched>,
+}
+
+impl<'a, T: Task> Journal<'a, T> {
+    /// Begins after `first` of `total` steps.
+    fn open(task: &'a T, setting: &Setting, first: usize, total: usize) -> Result<Self> {
+        let batch = setting.optim.batch;
+        let log = Log::open(&setting.log_dir, task.name(), first)?;
+        let title = format!("train {}", task.name());
+        let mut progress = Progress::new(&title, total * batch, "images");
+        progress.advance(first * batch);
+        Ok(Self { task, log, progress, batch, first, started: Instant::now(), pending: None })
+    }
+
+    /// Notes a step: at once if its losses are known, otherwise when the next one is on its way, so that a GPU
+    /// has something to do while they are waited for.
+    fn note(&mut self, launched: Launched) -> Result<()> {
+        let known = launched.losses.known();
+        if let Some(before) = self.pending.replace(launched) {
+            self.write(before)?;
+        }
+        if known { self.settle() } else { Ok(()) }
+    }
+
+    /// Notes what is still to come, and puts the log on disk.
+    fn settle(&mut self) -> Result<()> {
+        if let Some(last) = self.pending.take() {
+            self.write(last)?;
+        }
+        self.log.flush()
+    }
+
+    fn write(&mut self, Launched { step, epoch, rate, wait, losses }: Launched) -> Result<()> {
+        let losses = self.task.named(&self.task.machine().arrived(losses)?);
+        let total = losses[0].1;
+        if !total.is_finite() {
+            return Err(anyhow!("the loss is {total} at step {}", step - 1))
+                .hint(format!("lower {}.train.rate", self.task.name()));
+        }
+        let done = ((step - self.first) * self.batch) as f64;
+        let images_per_second = done / self.started.elapsed().as_secs_f64();
+        self.progress.message(format!("loss {total:.4} rate {rate:.4}"));
+        self.progress.advance(self.batch);
+        let losses =
+            losses.into_iter().map(|(name, loss)| (name.to_string(), f64::from(loss))).collect();
+        self.log.write(&Entry { step, epoch, losses, rate, images_per_second, wait })
+    }
+
+    fn validated(&mut self, optimizer: &PolySgd, epoch: usize, loss: f64) -> Result<()> {
+        self.progress.message(format!("validation loss {loss:.4}"));
+        let losses = vec![("validation".to_string(), loss)];
+        let rate = optimizer.rates().first().copied().unwrap_or_default();
+        let step = optimizer.step;
+        self.log.write(&Entry { step, epoch, losses, rate, images_per_second: 0.0, wait: 0.0 })
+    }
 }
 
 /// The order of the images in an epoch: a permutation of its own for each.
@@ -188,21 +246,4 @@ fn sample_or_next<T: Task>(
     }
     Err(anyhow!("none of the {} training images can be read", task.images()))
         .hint("look at data.root and data.train_list")
-}
-
-/// One step; the losses as numbers.
-fn step<T: Task>(
-    task: &T,
-    optimizer: &mut PolySgd,
-    batch: Vec<T::Sample>,
-) -> Result<Vec<(String, f64)>> {
-    let loss = task.loss(batch)?;
-    let total = f64::from(loss.total);
-    if !total.is_finite() {
-        return Err(anyhow!("the loss is {total} at step {}", optimizer.step))
-            .hint(format!("lower {}.train.rate", task.name()));
-    }
-    optimizer.step(&loss.gradients)?;
-    let parts = loss.parts.into_iter().map(|(name, part)| (name.to_string(), f64::from(part)));
-    Ok(std::iter::once(("loss".to_string(), total)).chain(parts).collect())
 }

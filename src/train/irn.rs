@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
+use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
 use irn_models::checkpoint;
 use irn_models::{IrNet, Param};
 use ndarray::{Array2, Array3};
 use rand_chacha::ChaCha8Rng;
 
-use super::fit::{self, Loss, Setting, Task, fit};
+use super::fit::{self, Setting, Task, fit};
+use super::machine::{self, Losses, Machine};
 use super::network::{self, Files};
 use super::optimizer::{Group, PolySgd};
-use super::{samples, state};
+use super::state;
 use crate::config::Config;
 use crate::data::augment::{irn_sample, top_left_sample};
 use crate::data::dataset::{Dataset, Item};
@@ -29,6 +31,7 @@ struct IrnTask<'a> {
     items: Vec<&'a Item>,
     store: &'a Store,
     config: &'a Config,
+    machine: Machine,
 }
 
 impl Task for IrnTask<'_> {
@@ -56,20 +59,20 @@ impl Task for IrnTask<'_> {
         Ok(irn_sample(photo.view(), label.view(), normalisation, rng, crop, scale))
     }
 
-    fn loss(&self, batch: Vec<Self::Sample>) -> Result<Loss> {
-        let images: Vec<_> = batch.iter().map(|(image, _)| image).collect();
-        let labels: Vec<_> = batch.iter().map(|(_, label)| label).collect();
-        let images = samples::images(&images, &Device::Cpu)?;
-        let labels = samples::labels(&labels, &Device::Cpu)?;
+    fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn gradients(&self, batch: Vec<Self::Sample>) -> Result<(Losses, GradStore)> {
+        let (photos, labels): (Vec<_>, Vec<_>) = batch.iter().map(|(x, label)| (x, label)).unzip();
         let (radius, classes) = (self.config.irn.radius, self.config.data.classes.len());
-        let (terms, gradients) = self.net.relation_gradients(&images, &labels, radius, classes)?;
-        let parts = vec![
-            ("positive affinity", terms.pos_aff),
-            ("negative affinity", terms.neg_aff),
-            ("displacement foreground", terms.dp_fg),
-            ("displacement background", terms.dp_bg),
-        ];
-        Ok(Loss { total: terms.total.to_scalar()?, parts, gradients })
+        self.machine.relation_step(self.net, &photos, &labels, radius, classes)
+    }
+
+    fn named(&self, losses: &[f32]) -> Vec<(&'static str, f32)> {
+        let names = ["loss", "positive affinity", "negative affinity"];
+        let names = names.into_iter().chain(["displacement foreground", "displacement background"]);
+        names.zip([6, 2, 3, 4, 5].map(|at| losses[at])).collect()
     }
 }
 
@@ -85,13 +88,13 @@ pub fn groups(net: &IrNet, rate: f64, weight_decay: f64) -> Vec<Group> {
 }
 
 /// ImageNet weights as in the original, or the trained CAM network's backbone.
-fn start(config: &Config) -> Result<IrNet> {
+fn start(config: &Config, device: &Device) -> Result<IrNet> {
     let cam = Files::new(config, "cam").checkpoint;
     let path: &Path = match &config.network.weights {
         Some(path) if !config.network.irn_from_cam => path,
         _ => &cam,
     };
-    let mut weights = network::weights_from(path, config.run.seed)?;
+    let mut weights = network::weights_from(path, config.run.seed, device)?;
     let net = IrNet::new(&mut weights, network::backbone(config)?, config.network.width)
         .with_context(|| format!("failed to build IRNet with the weights of {}", path.display()))?;
     network::expect_backbone(&weights, path)?;
@@ -123,13 +126,15 @@ pub fn train_irn(
         return Err(anyhow!("the store has no relation label of a training image"))
             .hint("make them first: irn-infer ir-label");
     }
-    let net = start(config)?;
+    let (machine, device) = machine::choose(config, optim.precision)?;
+    eprintln!("train irn: device: {device}");
+    let net = start(config, &machine.device())?;
     let params = network::params_of(|f| net.visit(&mut |param| f(param)));
     let steps = fit::steps_per_epoch("irn", items.len(), optim)? * optim.epochs;
     let momentum = optim.momentum.unwrap_or(optim.weight_decay);
     let groups = groups(&net, optim.rate, optim.weight_decay);
     let mut optimizer = PolySgd::new(groups, momentum, optim.power, steps);
-    let task = IrnTask { net: &net, items, store, config };
+    let task = IrnTask { net: &net, items, store, config, machine };
     let setting = Setting {
         optim,
         seed: config.run.seed,
@@ -139,7 +144,7 @@ pub fn train_irn(
     };
     let skipped = fit(&task, &mut optimizer, &setting)?;
     let mean = mean_displacement(&task)?;
-    net.mean_shift.var().set(&mean)?;
+    net.mean_shift.var().set(&mean.to_device(&task.machine.device())?)?;
     checkpoint::save(&files.checkpoint, &state::tensors_of(&setting.state.params), &metadata)?;
     setting.state.remove()?;
     Ok(skipped)
@@ -162,7 +167,7 @@ fn mean_displacement(task: &IrnTask) -> Result<Tensor> {
         let Ok(image) = image else { return Ok(()) };
         images.push(image);
         if images.len() == batch {
-            means.push(batch_mean(task.net, &images)?);
+            means.push(batch_mean(task, &images)?);
             images.clear();
         }
         Ok(())
@@ -173,9 +178,9 @@ fn mean_displacement(task: &IrnTask) -> Result<Tensor> {
     Ok(Tensor::new(&[(sum[0] / count) as f32, (sum[1] / count) as f32], &Device::Cpu)?)
 }
 
-fn batch_mean(net: &IrNet, images: &[Array3<f32>]) -> Result<[f64; 2]> {
-    let images = samples::images(&images.iter().collect::<Vec<_>>(), &Device::Cpu)?;
-    let displacement = net.forward(&images)?.displacement.detach();
+fn batch_mean(task: &IrnTask, images: &[Array3<f32>]) -> Result<[f64; 2]> {
+    let photos: Vec<_> = images.iter().collect();
+    let displacement = task.machine.displacement(task.net, &photos)?;
     let (n, c, h, w) = displacement.dims4()?;
     let values = displacement.flatten_all()?.to_vec1::<f32>()?;
     let mut mean = [0f64; 2];

@@ -5,6 +5,7 @@
 pub mod cam;
 pub mod fit;
 pub mod irn;
+pub mod machine;
 
 pub mod network;
 pub mod optimizer;

@@ -27,13 +27,13 @@ pub fn backbone(config: &Config) -> Result<Backbone> {
         .hint("there are resnet18, resnet34, resnet50 and resnet101")
 }
 
-/// The tensors of `path` as a source of parameters.
+/// The tensors of `path` as a source of parameters on `device`.
 ///
 /// # Errors
 /// A file that is no checkpoint.
-pub fn weights_from(path: &Path, seed: u64) -> Result<Weights> {
+pub fn weights_from(path: &Path, seed: u64, device: &Device) -> Result<Weights> {
     let loaded = checkpoint::load(path)?;
-    Ok(Weights::stored(loaded.tensors, seed, &Device::Cpu))
+    Ok(Weights::stored(loaded.tensors, seed, device))
 }
 
 /// Fails when the backbone was not found whole in the weights.

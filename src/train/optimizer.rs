@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
 use irn_models::Param;
-use irn_models::ops::sgd::Sgd;
+use irn_models::ops::sgd::Update;
+
+use super::machine::Machine;
 
 /// Parameters that share a rate.
 pub struct Group {
@@ -58,23 +60,33 @@ impl PolySgd {
         &self.rates
     }
 
-    /// One step along `grads`. Parameters without a gradient are left alone, decay included.
+    /// One step along `grads` on `machine`. Parameters without a gradient are left alone, decay included.
     ///
     /// # Errors
     /// Those of the tensor operations.
-    pub fn step(&mut self, grads: &GradStore) -> Result<()> {
+    pub fn step(&mut self, grads: &GradStore, machine: &Machine) -> Result<()> {
         self.rates = self.rates_at(self.step);
-        for (group, &rate) in self.groups.iter().zip(&self.rates) {
-            let sgd = Sgd { momentum: self.momentum, decay: group.weight_decay, rate };
-            for (name, var) in &group.params {
-                let Some(grad) = grads.get(var) else { continue };
-                if !self.buffers.contains_key(name) {
-                    self.buffers.insert(name.clone(), var.as_detached_tensor().zeros_like()?);
-                }
-                sgd.step(var, grad, &self.buffers[name])?;
+        self.begin(grads)?;
+        let groups = self.groups.iter().zip(&self.rates);
+        let updates = groups.flat_map(|(group, &rate)| {
+            let buffers = &self.buffers;
+            group.params.iter().filter_map(move |(name, parameter)| {
+                let (gradient, buffer) = (grads.get(parameter)?, &buffers[name]);
+                Some(Update { parameter, gradient, buffer, rate, decay: group.weight_decay })
+            })
+        });
+        machine.descend(&updates.collect::<Vec<_>>(), self.momentum)?;
+        self.step += 1;
+        Ok(())
+    }
+
+    /// Momenta of zero for what has a gradient for the first time.
+    fn begin(&mut self, grads: &GradStore) -> Result<()> {
+        for (name, var) in self.groups.iter().flat_map(|group| &group.params) {
+            if grads.get(var).is_some() && !self.buffers.contains_key(name) {
+                self.buffers.insert(name.clone(), var.as_detached_tensor().zeros_like()?);
             }
         }
-        self.step += 1;
         Ok(())
     }
 
@@ -92,10 +104,18 @@ impl PolySgd {
     }
 
     /// Goes on from a checkpoint: buffers and the number of steps done.
-    pub fn restore(&mut self, buffers: BTreeMap<String, Tensor>, step: usize) {
-        self.buffers = buffers;
+    ///
+    /// # Errors
+    /// Those of copying a buffer to its parameter's device.
+    pub fn restore(&mut self, mut buffers: BTreeMap<String, Tensor>, step: usize) -> Result<()> {
+        for (name, var) in self.groups.iter().flat_map(|group| &group.params) {
+            if let Some(buffer) = buffers.remove(name) {
+                self.buffers.insert(name.clone(), buffer.to_device(var.device())?);
+            }
+        }
         self.step = step;
         // From max_step on the last rate is kept: that of the last step below it.
         self.rates = self.rates_at(step.min(self.max_step).saturating_sub(1));
+        Ok(())
     }
 }

@@ -47,12 +47,12 @@ impl StateFile {
             let tensor = tensors
                 .remove(&param.name)
                 .with_context(|| format!("{} lacks {}", self.path.display(), param.name))?;
-            param.var().set(&tensor)?;
+            param.var().set(&tensor.to_device(param.var().device())?)?;
         }
         let buffers = tensors.into_iter().filter_map(|(name, tensor)| {
             name.strip_prefix(MOMENTUM).map(|name| (name.to_string(), tensor))
         });
-        optimizer.restore(buffers.collect(), step);
+        optimizer.restore(buffers.collect(), step)?;
         eprintln!("going on from step {step} ({})", self.path.display());
         Ok(())
     }

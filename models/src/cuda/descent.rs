@@ -1,26 +1,13 @@
 //! A step of SGD with momentum over all parameters in one launch.
 
-use candle_core::{Result, Tensor};
+use candle_core::Result;
 
 use super::engine::CudaEngine;
 use super::gpu::{Argument, Grid};
+use crate::ops::sgd::Update;
 
 /// Values of a parameter that a block takes.
 const CHUNK: usize = 1 << 14;
-
-/// What is to happen to a parameter.
-pub struct Update<'a> {
-    /// Its values, f32.
-    pub value: &'a Tensor,
-    /// Its gradient, of the same shape.
-    pub gradient: &'a Tensor,
-    /// Its momentum, likewise.
-    pub buffer: &'a Tensor,
-    /// How far it goes against the momentum.
-    pub rate: f64,
-    /// Share of the parameter that is added to its gradient.
-    pub decay: f64,
-}
 
 /// The kernel's `Parameter`.
 #[repr(C)]
@@ -56,12 +43,12 @@ impl CudaEngine {
     pub fn descend(&self, updates: &[Update], momentum: f64) -> Result<()> {
         let (mut entries, mut chunks) = (Vec::new(), Vec::new());
         for (parameter, update) in updates.iter().enumerate() {
-            let count = update.value.elem_count();
+            let count = update.parameter.elem_count();
             if update.gradient.elem_count() != count || update.buffer.elem_count() != count {
                 candle_core::bail!("{count} values, {:?} gradients", update.gradient.shape());
             }
             entries.push(Entry {
-                value: self.gpu.address_of(update.value)?,
+                value: self.gpu.address_of(update.parameter.as_tensor())?,
                 gradient: self.gpu.address_of(update.gradient)?,
                 buffer: self.gpu.address_of(update.buffer)?,
                 rate: update.rate as f32,

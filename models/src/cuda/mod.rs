@@ -23,7 +23,6 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use self::descent::Update;
 pub use self::engine::{CudaEngine, Precision};
 pub use self::profile::Times;
 pub use self::steps::{Batch, Pending};

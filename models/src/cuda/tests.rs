@@ -5,8 +5,8 @@
 
 use candle_core::{CudaDevice, Device, Result, Tensor};
 
-use super::{Batch, CudaEngine, Precision, Update};
-use crate::ops::sgd::Sgd;
+use super::{Batch, CudaEngine, Precision};
+use crate::ops::sgd::{Sgd, Update};
 use crate::ops::testing::numbers;
 use crate::resnet::BACKBONES;
 use crate::tape::{Engine, Processor, Wanted};
@@ -298,7 +298,7 @@ fn the_descent_is_the_processors() {
     let ([p, g, b], [p_gpu, g_gpu, b_gpu]) = (all(&Device::Cpu), all(&device));
     let updates: Vec<Update> = (0..3)
         .map(|i| Update {
-            value: &p_gpu[i],
+            parameter: &p_gpu[i],
             gradient: &g_gpu[i],
             buffer: &b_gpu[i],
             rate: sgd.rate,

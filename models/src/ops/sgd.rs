@@ -19,6 +19,20 @@ pub struct Sgd {
     pub rate: f64,
 }
 
+/// What is to happen to a parameter in a step of an optimizer.
+pub struct Update<'a> {
+    /// Its values, f32.
+    pub parameter: &'a Var,
+    /// Its gradient, of the same shape.
+    pub gradient: &'a Tensor,
+    /// Its momentum, likewise.
+    pub buffer: &'a Tensor,
+    /// See [`Sgd::rate`].
+    pub rate: f64,
+    /// See [`Sgd::decay`].
+    pub decay: f64,
+}
+
 impl Sgd {
     /// `buffer * momentum + gradient + parameter * decay` becomes the buffer, which the parameter goes
     /// against.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 use irn::data::augment::quarter;
+use irn::train::machine::Machine;
 use irn::train::optimizer::{Group, PolySgd};
 use irn::train::{cam, irn as irnet};
 use irn_models::Param;
@@ -70,7 +71,7 @@ fn optimizer(case: &Case) -> Result<()> {
             Ok((p.as_tensor() * tensor(&row(name, i)?)?)?.sum_all()?)
         };
         let loss = (linear(&p0, "in.grads0")? + linear(&p1, "in.grads1")?)?;
-        optimizer.step(&loss.backward()?)?;
+        optimizer.step(&loss.backward()?, &Machine::processor())?;
         within("p0", max_abs(&array(&p0)?, &row("out.p0_after_each_step", i)?)?, limit)?;
         within("p1", max_abs(&array(&p1)?, &row("out.p1_after_each_step", i)?)?, limit)?;
         let rates = ArrayD::from_shape_vec(
@@ -216,7 +217,7 @@ fn cam_training(case: &Case) -> Result<()> {
         if step == 0 {
             traced.check_gradients(case, &ours.gradients)?;
         }
-        optimizer.step(&ours.gradients)?;
+        optimizer.step(&ours.gradients, &Machine::processor())?;
     }
     traced.check_changes(case, case.tolerance("param_slice_max_abs")?)
 }
@@ -243,7 +244,7 @@ fn irn_training(case: &Case) -> Result<()> {
         if step == 0 {
             traced.check_gradients(case, &grads)?;
         }
-        optimizer.step(&grads)?;
+        optimizer.step(&grads, &Machine::processor())?;
     }
     // All steps' terms as one vector, as the baseline compares them: one ReLU at rounding distance of
     // zero shifts a small term of a later step by more than the tolerance.
