@@ -1,8 +1,8 @@
 // The fake driver's memory: of the host, with what a real device punishes made visible. New memory is
-// full of NaN, every copy must lie inside an allocation, and an allocation ends (rounded up to 256 bytes)
-// at a page that nobody may touch, nor the allocation itself once it was freed: a kernel that does so ends
-// the program by a segmentation fault. What is written between the end and that page is found out at
-// release.
+// full of NaN, every copy must lie inside an allocation, and an allocation ends (rounded up to 256
+// bytes) at a page that nobody may touch, nor the allocation itself once it was freed: a kernel that
+// does so ends the program by a segmentation fault. What is written between the end and that page is
+// found out at release.
 #include "driver.h"
 
 #include <cstdio>
@@ -28,7 +28,8 @@ int allocate(Address* address, size_t bytes) {
     if (bytes == 0) return INVALID_VALUE;
     if (bytes > MEMORY - used) return OUT_OF_MEMORY;
     size_t aligned = round_up(bytes, ALIGNMENT), pages = round_up(aligned, PAGE);
-    void* memory = mmap(nullptr, pages + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* memory =
+        mmap(nullptr, pages + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return OUT_OF_MEMORY;
     char* end = static_cast<char*>(memory) + pages;
     mprotect(end, PAGE, PROT_NONE);
@@ -44,7 +45,8 @@ int allocate(Address* address, size_t bytes) {
 void check_slack(const unsigned char* memory, size_t bytes) {
     for (size_t i = bytes; i < round_up(bytes, ALIGNMENT); i++) {
         if (memory[i] == SLACK_BYTE) continue;
-        fprintf(stderr, "fake GPU: %zu bytes beyond an allocation of %zu were written\n", i - bytes, bytes);
+        fprintf(stderr, "fake GPU: %zu bytes beyond an allocation of %zu were written\n", i - bytes,
+                bytes);
         abort();
     }
 }
@@ -136,8 +138,12 @@ API cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, Stream) {
 }
 
 API cuMemsetD8_v2(Address to, unsigned char value, size_t count) { return fill(to, value, count); }
-API cuMemsetD8Async(Address to, unsigned char value, size_t count, Stream) { return fill(to, value, count); }
-API cuMemsetD16Async(Address to, unsigned short value, size_t count, Stream) { return fill(to, value, count); }
+API cuMemsetD8Async(Address to, unsigned char value, size_t count, Stream) {
+    return fill(to, value, count);
+}
+API cuMemsetD16Async(Address to, unsigned short value, size_t count, Stream) {
+    return fill(to, value, count);
+}
 API cuMemsetD32Async(Address to, unsigned value, size_t count, Stream) { return fill(to, value, count); }
 
 // One pool, which cannot be changed. Its attributes 5 to 8 (cuda.h's CUmemPool_attribute) are the bytes
