@@ -1,5 +1,5 @@
-// Convolutions of any layout: each image and group becomes a dense f32 matrix of patches, a row per output
-// cell, which is multiplied.
+// Convolutions of any layout: each image and group becomes a dense f32 matrix of patches, a row per
+// output cell, which is multiplied.
 #include "convolution.h"
 
 #include "cuda_on_cpu.h"
@@ -58,13 +58,15 @@ Values cells(const Tensor& of, const void* data, int n, int first, int count) {
     values.reserve((size_t)of.size[2] * of.size[3] * count);
     for (int y = 0; y < of.size[2]; y++) {
         for (int x = 0; x < of.size[3]; x++) {
-            for (int c = 0; c < count; c++) values.push_back(get(of, data, index(of, n, first + c, y, x)));
+            for (int c = 0; c < count; c++)
+                values.push_back(get(of, data, index(of, n, first + c, y, x)));
         }
     }
     return values;
 }
 
-void put_cells(const Tensor& of, void* data, int n, int first, int count, const Values& values, Scale scale) {
+void put_cells(const Tensor& of, void* data, int n, int first, int count, const Values& values,
+               Scale scale) {
     const float* next = values.data();
     for (int y = 0; y < of.size[2]; y++) {
         for (int x = 0; x < of.size[3]; x++) {
@@ -81,15 +83,17 @@ struct Shape {
     int c_in = w.size[1], c_out = w.size[0] / by.groups, taps = w.size[2] * w.size[3];
     int depth = c_in * taps, out = y.size[2] * y.size[3];
 
-    // Calls `visit(patch, cell)` for every tap of every output that lies inside the map: the index of its
-    // first channel in the patches (out, taps, c_in), and in the cells (rows * columns, c_in) of x.
+    // Calls `visit(patch, cell)` for every tap of every output that lies inside the map: the index of
+    // its first channel in the patches (out, taps, c_in), and in the cells (rows * columns, c_in) of x.
     template <typename Visit>
     void patches(Visit visit) const {
         size_t patch = 0;
         for (int cell = 0; cell < out; cell++) {
             for (int tap = 0; tap < taps; tap++, patch += c_in) {
-                int row = cell / y.size[3] * by.step[0] - by.padding[0] + tap / w.size[3] * by.dilation[0];
-                int column = cell % y.size[3] * by.step[1] - by.padding[1] + tap % w.size[3] * by.dilation[1];
+                int row =
+                    cell / y.size[3] * by.step[0] - by.padding[0] + tap / w.size[3] * by.dilation[0];
+                int column =
+                    cell % y.size[3] * by.step[1] - by.padding[1] + tap % w.size[3] * by.dilation[1];
                 if (row < 0 || row >= x.size[2] || column < 0 || column >= x.size[3]) continue;
                 visit(patch, ((size_t)row * x.size[3] + column) * c_in);
             }
@@ -117,7 +121,8 @@ struct Shape {
         Values values;
         for (int o = 0; o < c_out; o++) {
             for (int tap = 0; tap < taps; tap++) {
-                for (int c = 0; c < c_in; c++) values.push_back(get(w, data, weight_index(group, o, tap, c)));
+                for (int c = 0; c < c_in; c++)
+                    values.push_back(get(w, data, weight_index(group, o, tap, c)));
             }
         }
         return values;
@@ -131,8 +136,8 @@ struct Shape {
 
 }  // namespace
 
-void forward(const Convolution& by, const Tensor& x, const void* x_data, const Filter& w, const void* w_data,
-             const Tensor& y, void* y_data, Scale scale) {
+void forward(const Convolution& by, const Tensor& x, const void* x_data, const Filter& w,
+             const void* w_data, const Tensor& y, void* y_data, Scale scale) {
     Shape shape{by, x, y, w.values};
     size_t depth = shape.depth;
     for (int group = 0; group < by.groups; group++) {
@@ -140,8 +145,8 @@ void forward(const Convolution& by, const Tensor& x, const void* x_data, const F
         for (int n = 0; n < x.size[0]; n++) {
             Values patches = shape.gather(cells(x, x_data, n, group * shape.c_in, shape.c_in));
             Values result((size_t)shape.out * shape.c_out);
-            product(shape.out, shape.c_out, shape.depth, {patches.data(), depth, 1}, {weights.data(), 1, depth},
-                    result.data());
+            product(shape.out, shape.c_out, shape.depth, {patches.data(), depth, 1},
+                    {weights.data(), 1, depth}, result.data());
             put_cells(y, y_data, n, group * shape.c_out, shape.c_out, result, scale);
         }
     }
@@ -156,8 +161,8 @@ void backward_data(const Convolution& by, const Filter& w, const void* w_data, c
         for (int n = 0; n < dx.size[0]; n++) {
             Values gradient = cells(dy, dy_data, n, group * shape.c_out, shape.c_out);
             Values patches((size_t)shape.out * shape.depth);
-            product(shape.out, shape.depth, shape.c_out, {gradient.data(), c_out, 1}, {weights.data(), depth, 1},
-                    patches.data());
+            product(shape.out, shape.depth, shape.c_out, {gradient.data(), c_out, 1},
+                    {weights.data(), depth, 1}, patches.data());
             put_cells(dx, dx_data, n, group * shape.c_in, shape.c_in, shape.scatter(patches), scale);
         }
     }
@@ -172,8 +177,8 @@ void backward_filter(const Convolution& by, const Tensor& x, const void* x_data,
         for (int n = 0; n < x.size[0]; n++) {
             Values patches = shape.gather(cells(x, x_data, n, group * shape.c_in, shape.c_in));
             Values gradient = cells(dy, dy_data, n, group * shape.c_out, shape.c_out);
-            product(shape.c_out, shape.depth, shape.out, {gradient.data(), 1, c_out}, {patches.data(), depth, 1},
-                    weights.data());
+            product(shape.c_out, shape.depth, shape.out, {gradient.data(), 1, c_out},
+                    {patches.data(), depth, 1}, weights.data());
         }
         for (size_t i = 0; i < weights.size(); i++) {
             int o = i / depth, tap = i % depth / shape.c_in, c = i % shape.c_in;

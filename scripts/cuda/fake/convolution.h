@@ -35,8 +35,8 @@ struct Scale {
     float alpha, beta;
 };
 
-void forward(const Convolution&, const Tensor& x, const void* x_data, const Filter& w, const void* w_data,
-             const Tensor& y, void* y_data, Scale);
+void forward(const Convolution&, const Tensor& x, const void* x_data, const Filter& w,
+             const void* w_data, const Tensor& y, void* y_data, Scale);
 void backward_data(const Convolution&, const Filter& w, const void* w_data, const Tensor& dy,
                    const void* dy_data, const Tensor& dx, void* dx_data, Scale);
 void backward_filter(const Convolution&, const Tensor& x, const void* x_data, const Tensor& dy,

@@ -26,6 +26,8 @@ struct alignas(16) uint4 {
     unsigned x, y, z, w;
 };
 
+inline void __stwb(uint4* to, uint4 value) { *to = value; }
+
 // The upper half of an f32, rounded to the nearest, ties to even.
 struct __nv_bfloat16 {
     uint16_t bits;

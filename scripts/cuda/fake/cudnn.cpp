@@ -9,7 +9,13 @@
 
 namespace {
 
-enum Status { SUCCESS = 0, BAD_PARAM = 2000, BAD_SIZE = 2006, SHAPE_MISMATCH = 2008, NOT_SUPPORTED = 3000 };
+enum Status {
+    SUCCESS = 0,
+    BAD_PARAM = 2000,
+    BAD_SIZE = 2006,
+    SHAPE_MISMATCH = 2008,
+    NOT_SUPPORTED = 3000
+};
 
 // cudnnConvolution*AlgoPerf_t, the same for the three products.
 struct Performance {
@@ -46,8 +52,8 @@ int check(const Convolution* by, const Tensor* x, const Filter* w, const Tensor*
     return SUCCESS;
 }
 
-int size_of_workspace(const Convolution* by, const Tensor* x, const Filter* w, const Tensor* y, int algorithm,
-                      size_t* bytes) {
+int size_of_workspace(const Convolution* by, const Tensor* x, const Filter* w, const Tensor* y,
+                      int algorithm, size_t* bytes) {
     *bytes = workspace_bytes(by, algorithm);
     if (!by->fits(*x, *w, *y)) return SHAPE_MISMATCH;
     return algorithm == 0 || algorithm == 1 ? SUCCESS : NOT_SUPPORTED;
@@ -138,9 +144,10 @@ API cudnnSetConvolutionNdDescriptor(Convolution* by, int rank, const int* paddin
     by->flipped = mode == 0;
     return SUCCESS;
 }
-API cudnnSetConvolution2dDescriptor(Convolution* by, int pad_h, int pad_w, int step_h, int step_w, int dilation_h,
-                                    int dilation_w, int mode, int compute) {
-    const int padding[] = {pad_h, pad_w}, step[] = {step_h, step_w}, dilation[] = {dilation_h, dilation_w};
+API cudnnSetConvolution2dDescriptor(Convolution* by, int pad_h, int pad_w, int step_h, int step_w,
+                                    int dilation_h, int dilation_w, int mode, int compute) {
+    const int padding[] = {pad_h, pad_w}, step[] = {step_h, step_w},
+              dilation[] = {dilation_h, dilation_w};
     return cudnnSetConvolutionNdDescriptor(by, 2, padding, step, dilation, mode, compute);
 }
 API cudnnSetConvolutionGroupCount(Convolution* by, int groups) {
@@ -150,75 +157,90 @@ API cudnnSetConvolutionGroupCount(Convolution* by, int groups) {
 API cudnnSetConvolutionMathType(Convolution*, int) { return SUCCESS; }
 API cudnnSetConvolutionReorderType(Convolution*, int) { return SUCCESS; }
 
-API cudnnGetConvolutionForwardAlgorithmMaxCount(void*, int* count) { return *count = ALGORITHMS, SUCCESS; }
-API cudnnGetConvolutionBackwardDataAlgorithmMaxCount(void*, int* count) { return *count = ALGORITHMS, SUCCESS; }
+API cudnnGetConvolutionForwardAlgorithmMaxCount(void*, int* count) {
+    return *count = ALGORITHMS, SUCCESS;
+}
+API cudnnGetConvolutionBackwardDataAlgorithmMaxCount(void*, int* count) {
+    return *count = ALGORITHMS, SUCCESS;
+}
 API cudnnGetConvolutionBackwardFilterAlgorithmMaxCount(void*, int* count) {
     return *count = ALGORITHMS, SUCCESS;
 }
 
-API cudnnGetConvolutionForwardAlgorithm_v7(void*, const Tensor* x, const Filter* w, const Convolution* by,
-                                           const Tensor* y, int requested, int* returned, Performance* results) {
+API cudnnGetConvolutionForwardAlgorithm_v7(void*, const Tensor* x, const Filter* w,
+                                           const Convolution* by, const Tensor* y, int requested,
+                                           int* returned, Performance* results) {
     return by->fits(*x, *w, *y) ? list(by, requested, returned, results) : SHAPE_MISMATCH;
 }
-API cudnnGetConvolutionBackwardDataAlgorithm_v7(void*, const Filter* w, const Tensor* dy, const Convolution* by,
-                                                const Tensor* dx, int requested, int* returned,
-                                                Performance* results) {
+API cudnnGetConvolutionBackwardDataAlgorithm_v7(void*, const Filter* w, const Tensor* dy,
+                                                const Convolution* by, const Tensor* dx, int requested,
+                                                int* returned, Performance* results) {
     return by->fits(*dx, *w, *dy) ? list(by, requested, returned, results) : SHAPE_MISMATCH;
 }
-API cudnnGetConvolutionBackwardFilterAlgorithm_v7(void*, const Tensor* x, const Tensor* dy, const Convolution* by,
-                                                  const Filter* dw, int requested, int* returned,
-                                                  Performance* results) {
+API cudnnGetConvolutionBackwardFilterAlgorithm_v7(void*, const Tensor* x, const Tensor* dy,
+                                                  const Convolution* by, const Filter* dw, int requested,
+                                                  int* returned, Performance* results) {
     return by->fits(*x, *dw, *dy) ? list(by, requested, returned, results) : SHAPE_MISMATCH;
 }
 
-API cudnnFindConvolutionForwardAlgorithmEx(void*, const Tensor* x, const void*, const Filter* w, const void*,
-                                           const Convolution* by, const Tensor* y, void*, int requested,
-                                           int* returned, Performance* results, void*, size_t) {
+API cudnnFindConvolutionForwardAlgorithmEx(void*, const Tensor* x, const void*, const Filter* w,
+                                           const void*, const Convolution* by, const Tensor* y, void*,
+                                           int requested, int* returned, Performance* results, void*,
+                                           size_t) {
     return by->fits(*x, *w, *y) ? list(by, requested, returned, results) : SHAPE_MISMATCH;
 }
-API cudnnFindConvolutionBackwardDataAlgorithmEx(void*, const Filter* w, const void*, const Tensor* dy, const void*,
-                                                const Convolution* by, const Tensor* dx, void*, int requested,
-                                                int* returned, Performance* results, void*, size_t) {
+API cudnnFindConvolutionBackwardDataAlgorithmEx(void*, const Filter* w, const void*, const Tensor* dy,
+                                                const void*, const Convolution* by, const Tensor* dx,
+                                                void*, int requested, int* returned,
+                                                Performance* results, void*, size_t) {
     return by->fits(*dx, *w, *dy) ? list(by, requested, returned, results) : SHAPE_MISMATCH;
 }
 API cudnnFindConvolutionBackwardFilterAlgorithmEx(void*, const Tensor* x, const void*, const Tensor* dy,
-                                                  const void*, const Convolution* by, const Filter* dw, void*,
-                                                  int requested, int* returned, Performance* results, void*,
-                                                  size_t) {
+                                                  const void*, const Convolution* by, const Filter* dw,
+                                                  void*, int requested, int* returned,
+                                                  Performance* results, void*, size_t) {
     return by->fits(*x, *dw, *dy) ? list(by, requested, returned, results) : SHAPE_MISMATCH;
 }
 
-API cudnnGetConvolutionForwardWorkspaceSize(void*, const Tensor* x, const Filter* w, const Convolution* by,
-                                            const Tensor* y, int algorithm, size_t* bytes) {
+API cudnnGetConvolutionForwardWorkspaceSize(void*, const Tensor* x, const Filter* w,
+                                            const Convolution* by, const Tensor* y, int algorithm,
+                                            size_t* bytes) {
     return size_of_workspace(by, x, w, y, algorithm, bytes);
 }
-API cudnnGetConvolutionBackwardDataWorkspaceSize(void*, const Filter* w, const Tensor* dy, const Convolution* by,
-                                                 const Tensor* dx, int algorithm, size_t* bytes) {
+API cudnnGetConvolutionBackwardDataWorkspaceSize(void*, const Filter* w, const Tensor* dy,
+                                                 const Convolution* by, const Tensor* dx, int algorithm,
+                                                 size_t* bytes) {
     return size_of_workspace(by, dx, w, dy, algorithm, bytes);
 }
-API cudnnGetConvolutionBackwardFilterWorkspaceSize(void*, const Tensor* x, const Tensor* dy, const Convolution* by,
-                                                   const Filter* dw, int algorithm, size_t* bytes) {
+API cudnnGetConvolutionBackwardFilterWorkspaceSize(void*, const Tensor* x, const Tensor* dy,
+                                                   const Convolution* by, const Filter* dw,
+                                                   int algorithm, size_t* bytes) {
     return size_of_workspace(by, x, dw, dy, algorithm, bytes);
 }
 
-API cudnnConvolutionForward(void*, const void* alpha, const Tensor* x, const void* x_data, const Filter* w,
-                            const void* w_data, const Convolution* by, int algorithm, void* workspace,
-                            size_t bytes, const void* beta, const Tensor* y, void* y_data) {
+API cudnnConvolutionForward(void*, const void* alpha, const Tensor* x, const void* x_data,
+                            const Filter* w, const void* w_data, const Convolution* by, int algorithm,
+                            void* workspace, size_t bytes, const void* beta, const Tensor* y,
+                            void* y_data) {
     int status = check(by, x, w, y, algorithm, workspace, bytes);
     if (status == SUCCESS) forward(*by, *x, x_data, *w, w_data, *y, y_data, scale(alpha, beta));
     return status;
 }
-API cudnnConvolutionBackwardData(void*, const void* alpha, const Filter* w, const void* w_data, const Tensor* dy,
-                                 const void* dy_data, const Convolution* by, int algorithm, void* workspace,
-                                 size_t bytes, const void* beta, const Tensor* dx, void* dx_data) {
+API cudnnConvolutionBackwardData(void*, const void* alpha, const Filter* w, const void* w_data,
+                                 const Tensor* dy, const void* dy_data, const Convolution* by,
+                                 int algorithm, void* workspace, size_t bytes, const void* beta,
+                                 const Tensor* dx, void* dx_data) {
     int status = check(by, dx, w, dy, algorithm, workspace, bytes);
-    if (status == SUCCESS) backward_data(*by, *w, w_data, *dy, dy_data, *dx, dx_data, scale(alpha, beta));
+    if (status == SUCCESS)
+        backward_data(*by, *w, w_data, *dy, dy_data, *dx, dx_data, scale(alpha, beta));
     return status;
 }
-API cudnnConvolutionBackwardFilter(void*, const void* alpha, const Tensor* x, const void* x_data, const Tensor* dy,
-                                   const void* dy_data, const Convolution* by, int algorithm, void* workspace,
-                                   size_t bytes, const void* beta, const Filter* dw, void* dw_data) {
+API cudnnConvolutionBackwardFilter(void*, const void* alpha, const Tensor* x, const void* x_data,
+                                   const Tensor* dy, const void* dy_data, const Convolution* by,
+                                   int algorithm, void* workspace, size_t bytes, const void* beta,
+                                   const Filter* dw, void* dw_data) {
     int status = check(by, x, dw, dy, algorithm, workspace, bytes);
-    if (status == SUCCESS) backward_filter(*by, *x, x_data, *dy, dy_data, *dw, dw_data, scale(alpha, beta));
+    if (status == SUCCESS)
+        backward_filter(*by, *x, x_data, *dy, dy_data, *dw, dw_data, scale(alpha, beta));
     return status;
 }

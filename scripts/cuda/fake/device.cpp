@@ -25,15 +25,17 @@ const struct {
     {FILE_NOT_FOUND, "CUDA_ERROR_FILE_NOT_FOUND", "file not found"},
     {INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
     {NOT_FOUND, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
-    {LAUNCH_OUT_OF_RESOURCES, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "too many resources requested for launch"},
+    {LAUNCH_OUT_OF_RESOURCES, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES",
+     "too many resources requested for launch"},
     {NOT_SUPPORTED, "CUDA_ERROR_NOT_SUPPORTED", "operation not supported"},
 };
 
 // cuda.h's CUdevice_attribute: number and value. All others are 0.
 const int ATTRIBUTES[][2] = {
-    {1, 1024}, {2, 1024}, {3, 1024}, {4, 64}, {5, 2147483647}, {6, 65535}, {7, 65535}, {8, 49152},
-    {9, 65536}, {10, 32}, {12, 65536}, {13, 1000000}, {16, 2}, {36, 1000000}, {37, 512}, {38, 1 << 20},
-    {39, 2048}, {41, 1}, {75, 9}, {76, 0}, {81, 49152}, {97, 49152}, {115, 1},
+    {1, 1024},  {2, 1024},     {3, 1024},   {4, 64},       {5, 2147483647}, {6, 65535},
+    {7, 65535}, {8, 49152},    {9, 65536},  {10, 32},      {12, 65536},     {13, 1000000},
+    {16, 2},    {36, 1000000}, {37, 512},   {38, 1 << 20}, {39, 2048},      {41, 1},
+    {75, 9},    {76, 0},       {81, 49152}, {97, 49152},   {115, 1},
 };
 
 }  // namespace

@@ -3,8 +3,12 @@
 // A block's threads run one after the other on a fiber. Where one meets a barrier its fiber waits, and a
 // further fiber takes the next thread; when every thread has finished or waits, the waiting go on. A
 // kernel without barriers never switches.
+//
+// With IRN_FAKE_REVERSE in the environment blocks and threads run in reverse. Results must be the same
+// bits: a difference is a race.
 #include "cuda_on_cpu.h"
 
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <setjmp.h>
@@ -38,6 +42,11 @@ struct State {
     std::vector<std::unique_ptr<Fiber>> all;
 } state;
 
+bool reverse() {
+    static const bool asked = getenv("IRN_FAKE_REVERSE") != nullptr;
+    return asked;
+}
+
 Index index_of(unsigned i) {
     return {i % block_size.x, i / block_size.x % block_size.y, i / block_size.x / block_size.y};
 }
@@ -52,7 +61,8 @@ void pause() {
 void work() {
     for (;;) {
         while (state.next < state.count) {
-            thread = index_of(state.next++);
+            unsigned i = state.next++;
+            thread = index_of(reverse() ? state.count - 1 - i : i);
             (*state.kernel)(state.arguments);
         }
         state.idle.push_back(state.running);
@@ -122,10 +132,11 @@ void launch(const Kernel& kernel, Index grid, Index size, void** arguments) {
     state.kernel = &kernel;
     state.arguments = arguments;
     state.count = size.x * size.y * size.z;
-    for (block.z = 0; block.z < grid.z; block.z++) {
-        for (block.y = 0; block.y < grid.y; block.y++) {
-            for (block.x = 0; block.x < grid.x; block.x++) run_block();
-        }
+    unsigned long long count = (unsigned long long)grid.x * grid.y * grid.z;
+    for (unsigned long long i = 0; i < count; i++) {
+        unsigned long long at = reverse() ? count - 1 - i : i;
+        block = {unsigned(at % grid.x), unsigned(at / grid.x % grid.y), unsigned(at / grid.x / grid.y)};
+        run_block();
     }
 }
 

@@ -1,6 +1,8 @@
 // The fake driver's memory: of the host, with what a real device punishes made visible. New memory is
-// full of NaN, every copy must lie inside an allocation, and a kernel that writes past the end of one is
-// found out when it is freed.
+// full of NaN, every copy must lie inside an allocation, and an allocation ends (rounded up to 256
+// bytes) at a page that nobody may touch, nor the allocation itself once it was freed: a kernel that
+// does so ends the program by a segmentation fault. What is written between the end and that page is
+// found out at release.
 #include "driver.h"
 
 #include <cstdio>
@@ -8,37 +10,43 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <sys/mman.h>
 
 namespace {
 
-constexpr size_t GUARD = 256;
-constexpr unsigned char NAN_BYTE = 0xff, GUARD_BYTE = 0xa5;
+constexpr size_t ALIGNMENT = 256, PAGE = 4096;
+constexpr unsigned char NAN_BYTE = 0xff, SLACK_BYTE = 0xa5;
 
 std::mutex lock;
 std::map<Address, size_t> allocations;
 size_t used = 0, peak = 0;
 
+size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
+
 int allocate(Address* address, size_t bytes) {
     std::lock_guard<std::mutex> held(lock);
     if (bytes == 0) return INVALID_VALUE;
     if (bytes > MEMORY - used) return OUT_OF_MEMORY;
-    size_t rounded = (bytes + GUARD - 1) / GUARD * GUARD;
-    char* memory = static_cast<char*>(aligned_alloc(GUARD, rounded + GUARD));
-    if (!memory) return OUT_OF_MEMORY;
-    memset(memory, NAN_BYTE, bytes);
-    memset(memory + bytes, GUARD_BYTE, rounded + GUARD - bytes);
-    *address = reinterpret_cast<Address>(memory);
+    size_t aligned = round_up(bytes, ALIGNMENT), pages = round_up(aligned, PAGE);
+    void* memory =
+        mmap(nullptr, pages + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return OUT_OF_MEMORY;
+    char* end = static_cast<char*>(memory) + pages;
+    mprotect(end, PAGE, PROT_NONE);
+    memset(end - aligned, NAN_BYTE, bytes);
+    memset(end - aligned + bytes, SLACK_BYTE, aligned - bytes);
+    *address = reinterpret_cast<Address>(end - aligned);
     allocations[*address] = bytes;
     used += bytes;
     if (used > peak) peak = used;
     return SUCCESS;
 }
 
-void check_guard(Address address, size_t bytes) {
-    const unsigned char* end = reinterpret_cast<const unsigned char*>(address + bytes);
-    for (size_t i = 0; i < GUARD; i++) {
-        if (end[i] == GUARD_BYTE) continue;
-        fprintf(stderr, "fake GPU: written %zu bytes beyond an allocation of %zu\n", i, bytes);
+void check_slack(const unsigned char* memory, size_t bytes) {
+    for (size_t i = bytes; i < round_up(bytes, ALIGNMENT); i++) {
+        if (memory[i] == SLACK_BYTE) continue;
+        fprintf(stderr, "fake GPU: %zu bytes beyond an allocation of %zu were written\n", i - bytes,
+                bytes);
         abort();
     }
 }
@@ -48,12 +56,11 @@ int release(Address address) {
     auto found = allocations.find(address);
     if (address == 0) return SUCCESS;
     if (found == allocations.end()) return INVALID_VALUE;
-    check_guard(address, found->second);
-    // What is used after it was freed is not a number.
-    memset(reinterpret_cast<void*>(address), NAN_BYTE, found->second);
-    used -= found->second;
+    size_t bytes = found->second, aligned = round_up(bytes, ALIGNMENT), pages = round_up(aligned, PAGE);
+    check_slack(reinterpret_cast<const unsigned char*>(address), bytes);
+    munmap(reinterpret_cast<char*>(address) + aligned - pages, pages + PAGE);
+    used -= bytes;
     allocations.erase(found);
-    free(reinterpret_cast<void*>(address));
     return SUCCESS;
 }
 
@@ -92,7 +99,7 @@ API cuMemGetInfo_v2(size_t* free, size_t* total) {
 }
 
 API cuMemHostAlloc(void** address, size_t bytes, unsigned) {
-    *address = aligned_alloc(GUARD, (bytes + GUARD - 1) / GUARD * GUARD);
+    *address = aligned_alloc(ALIGNMENT, round_up(bytes, ALIGNMENT));
     return *address ? SUCCESS : OUT_OF_MEMORY;
 }
 API cuMemAllocHost_v2(void** address, size_t bytes) { return cuMemHostAlloc(address, bytes, 0); }
@@ -131,8 +138,12 @@ API cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, Stream) {
 }
 
 API cuMemsetD8_v2(Address to, unsigned char value, size_t count) { return fill(to, value, count); }
-API cuMemsetD8Async(Address to, unsigned char value, size_t count, Stream) { return fill(to, value, count); }
-API cuMemsetD16Async(Address to, unsigned short value, size_t count, Stream) { return fill(to, value, count); }
+API cuMemsetD8Async(Address to, unsigned char value, size_t count, Stream) {
+    return fill(to, value, count);
+}
+API cuMemsetD16Async(Address to, unsigned short value, size_t count, Stream) {
+    return fill(to, value, count);
+}
 API cuMemsetD32Async(Address to, unsigned value, size_t count, Stream) { return fill(to, value, count); }
 
 // One pool, which cannot be changed. Its attributes 5 to 8 (cuda.h's CUmemPool_attribute) are the bytes

@@ -59,7 +59,8 @@ API cuModuleGetFunction(const void** function, void* module, const char* name) {
 }
 API cuModuleGetGlobal_v2(Address*, size_t*, void*, const char*) { return NOT_FOUND; }
 
-API cuLibraryLoadData(void** library, const void* image, int*, void**, unsigned, int*, void**, unsigned) {
+API cuLibraryLoadData(void** library, const void* image, int*, void**, unsigned, int*, void**,
+                      unsigned) {
     return cuModuleLoadData(library, image);
 }
 API cuLibraryUnload(void* library) { return cuModuleUnload(library); }
@@ -82,20 +83,22 @@ API cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void*, int, s
     *blocks = 8;
     return SUCCESS;
 }
-API cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, const void*, int, size_t, unsigned) {
+API cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks, const void*, int, size_t,
+                                                         unsigned) {
     *blocks = 8;
     return SUCCESS;
 }
 
-API cuLaunchKernel(const void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
-                   unsigned block_y, unsigned block_z, unsigned, Stream, void** arguments, void**) {
+API cuLaunchKernel(const void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                   unsigned block_x, unsigned block_y, unsigned block_z, unsigned, Stream,
+                   void** arguments, void**) {
     const unsigned grid[] = {grid_x, grid_y, grid_z}, block[] = {block_x, block_y, block_z};
     return run(function, grid, block, arguments);
 }
 API cuLaunchKernelEx(const LaunchConfig* config, const void* function, void** arguments, void**) {
     return run(function, config->grid, config->block, arguments);
 }
-API cuLaunchCooperativeKernel(const void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
-                              Stream, void**) {
+API cuLaunchCooperativeKernel(const void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
+                              unsigned, Stream, void**) {
     return NOT_SUPPORTED;
 }

@@ -32,7 +32,8 @@ void product(int rows, int columns, int depth, Matrix a, Matrix b, float* c) {
         for (int row = 0; row < row_tiles * ROWS; row++) {
             float* to = &packed_a[(size_t)(row / ROWS) * ROWS * DEPTH + row % ROWS];
             const float* from = a.data + (size_t)row * a.row_stride + start * a.column_stride;
-            for (int k = 0; k < length; k++) to[k * ROWS] = row < rows ? from[k * a.column_stride] : 0.0f;
+            for (int k = 0; k < length; k++)
+                to[k * ROWS] = row < rows ? from[k * a.column_stride] : 0.0f;
         }
         for (int first = 0; first < columns; first += COLUMNS) {
             int width = std::min(COLUMNS, columns - first);

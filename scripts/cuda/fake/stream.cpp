@@ -19,7 +19,9 @@ API cuStreamCreate(Stream* stream, unsigned) {
     *stream = new char;
     return SUCCESS;
 }
-API cuStreamCreateWithPriority(Stream* stream, unsigned flags, int) { return cuStreamCreate(stream, flags); }
+API cuStreamCreateWithPriority(Stream* stream, unsigned flags, int) {
+    return cuStreamCreate(stream, flags);
+}
 API cuStreamDestroy_v2(Stream stream) {
     delete static_cast<char*>(stream);
     return SUCCESS;

@@ -51,7 +51,8 @@ struct Values {
             for (int k = 0; k < N; k++) parts[k] = from_float<T>(at[k]);
             uint4 raw;
             memcpy(&raw, parts, sizeof raw);
-            *reinterpret_cast<uint4*>(to) = raw;
+            // Not by assignment, which the compiler may take apart again.
+            __stwb(reinterpret_cast<uint4*>(to), raw);
         }
     }
 };
