@@ -6,11 +6,12 @@
 # make runtimes  the exported graphs in other runtimes (docs/runtimes.md); needs npm, Chromium, g++, make demo
 # make cuda    the programs with CUDA, on any machine; needs no GPU and no CUDA installation
 # make cuda-test  tests of the GPU's part: on the GPU, or on a fake one without
+# make bench-cuda  training and inference on a GPU beside the PyTorch peer's on the same card
 # make check   what CI runs besides: format, lints, documentation
 
 export PATH := $(CURDIR)/.deps/cmake/cmake/data/bin:$(PATH)
 
-.PHONY: demo test bench web web-test runtimes cuda cuda-test check build deps golden clean
+.PHONY: demo test bench web web-test runtimes cuda cuda-test bench-cuda check build deps golden clean
 
 deps:
 	@sh scripts/deps.sh
@@ -50,6 +51,9 @@ cuda:
 
 cuda-test:
 	@sh scripts/cuda/build.sh test
+
+bench-cuda:
+	@sh scripts/cuda/build.sh bench $(STAGE:%=--stage %)
 
 check: deps
 	cargo fmt --all --check

@@ -5,10 +5,6 @@
 //! runs alone. Run in the repository's root (`benches/cuda_peer.py`). Results: a table, our steps' profile, and
 //! `target/bench-cuda.json`. `--stage NAME` runs one; `--out FILE` names the file.
 
-#[path = "bench/inputs.rs"]
-mod inputs;
-#[path = "bench/measure.rs"]
-mod measure;
 #[path = "cuda/networks.rs"]
 mod networks;
 #[path = "cuda/peer.rs"]
@@ -89,6 +85,12 @@ fn run() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The middle one.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn precision(name: &str) -> Precision {

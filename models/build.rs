@@ -22,7 +22,7 @@ fn main() {
     println!("cargo::rerun-if-changed=src/cuda/kernels");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
     let mut nvcc = Command::new(compiler());
-    nvcc.args(["-fatbin", "-O3", "-std=c++17", "-Werror", "all-warnings"]);
+    nvcc.args(["-fatbin", "-O3", "-std=c++17", "-Werror", "all-warnings", "--compress-mode=size"]);
     for target in TARGETS {
         nvcc.args(["-gencode", target]);
     }

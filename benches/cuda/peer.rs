@@ -6,8 +6,6 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::inputs;
-
 /// The baseline and who runs it.
 pub struct Peer {
     python: String,
@@ -28,7 +26,8 @@ impl Peer {
     /// The peer, if it can run here.
     pub fn find() -> Result<Self> {
         let python = std::env::var("IRN_PYTHON").unwrap_or_else(|_| "python3".into());
-        let baseline = inputs::beside("IRN_BASELINE", "baseline/torch_baseline.py");
+        let named = std::env::var_os("IRN_BASELINE").map(PathBuf::from);
+        let baseline = named.unwrap_or_else(|| "../shared/baseline/torch_baseline.py".into());
         ensure!(baseline.is_file(), "no {} (IRN_BASELINE names another)", baseline.display());
         let asked = "import torch; assert torch.cuda.is_available(), 'PyTorch sees no GPU'";
         let tried = Command::new(&python).args(["-c", asked]).output();

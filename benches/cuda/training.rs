@@ -11,8 +11,7 @@ use irn_models::resnet::BACKBONES;
 use irn_models::{CamNet, IrNet, Param, Weights};
 use serde_json::{Map, Value, json};
 
-use crate::Ours;
-use crate::measure::median;
+use crate::{Ours, median};
 
 const BATCH: usize = 16;
 const CROP: usize = 512;

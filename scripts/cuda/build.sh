@@ -2,6 +2,7 @@
 # Builds (or tests) the programs with CUDA, on a machine that needs neither a GPU nor a CUDA installation.
 #
 #   scripts/cuda/build.sh                build the programs
+#   scripts/cuda/build.sh bench          our figures beside PyTorch's, on the GPU
 #   scripts/cuda/build.sh test [FILTER]  the GPU's tests: on the GPU, or without one on a fake one (fake/)
 #
 # The compiler is that of the toolkit at CUDA_HOME (12.2 or newer), if that is set, otherwise it comes from PyPI,
@@ -83,5 +84,9 @@ case "${1:-build}" in
         # One at a time: they share one GPU.
         cargo test --release --workspace --features cuda -- "${2:-cuda::}" --test-threads 1
         ;;
-    *) fail "what is '$1'?" "scripts/cuda/build.sh [build | test [FILTER]]" ;;
+    bench)
+        shift
+        cargo bench --workspace --features cuda --bench cuda -- "$@"
+        ;;
+    *) fail "what is '$1'?" "scripts/cuda/build.sh [build | test [FILTER] | bench [--stage NAME]]" ;;
 esac

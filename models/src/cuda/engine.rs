@@ -28,9 +28,6 @@ pub enum Precision {
     Bf16,
 }
 
-/// Channels of a photo, which are made up to what a matrix unit takes.
-const PHOTO: usize = 3;
-
 /// A GPU with all that a training step keeps from one step to the next.
 pub struct CudaEngine {
     pub(super) gpu: Gpu,
@@ -58,8 +55,16 @@ impl CudaEngine {
 
     /// The map of f32 values `(batch, channels, height, width)` that lie at `address` on the GPU.
     pub(super) fn map_of(&self, address: u64, shape: Shape) -> Result<Map> {
+        self.map_with(address, shape, shape[1])
+    }
+
+    /// The same of photos, made up to as many channels as a matrix unit takes.
+    pub(super) fn photo_map(&self, address: u64, shape: Shape) -> Result<Map> {
+        self.map_with(address, shape, shape[1].next_multiple_of(self.kind.channels()))
+    }
+
+    fn map_with(&self, address: u64, shape: Shape, stored: usize) -> Result<Map> {
         let [images, channels, height, width] = shape;
-        let stored = if channels == PHOTO { PHOTO.next_multiple_of(self.kind.channels()) } else { channels };
         let map = Map::with_channels(&self.gpu, shape, stored, self.kind)?;
         let mut arguments = [
             Argument::Address(address),

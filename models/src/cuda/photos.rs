@@ -95,7 +95,7 @@ impl CudaEngine {
     pub(super) fn photos(&self, images: &[&[f32]], (height, width): (usize, usize)) -> Result<Map> {
         let shape = [images.len(), 3, height, width];
         self.photos.copied(&self.gpu, images, 3 * height * width, |address| {
-            self.map_of(address, shape)
+            self.photo_map(address, shape)
         })
     }
 }

@@ -66,6 +66,11 @@ impl CudaEngine {
         Ok((result, times))
     }
 
+    /// The most memory that was taken at any one time, bytes; none where the driver does not count.
+    pub fn peak(&self) -> Option<u64> {
+        self.gpu.peak()
+    }
+
     /// Waits for everything that was launched.
     ///
     /// # Errors

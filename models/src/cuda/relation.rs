@@ -11,6 +11,8 @@ use crate::pairs::directions;
 
 /// Threads of a block of `relation_pairs`, a cell each.
 const CELLS: usize = 256;
+/// The largest radius for which no sum of slopes can overflow (`kernels/relation.cuh`).
+const RADIUS: usize = 21;
 /// Sums that a block gives: 3 counts, 3 affinities, 2 displacements.
 const QUANTITIES: usize = 8;
 
@@ -58,6 +60,9 @@ impl CudaEngine {
         let [images, _, height, width] = edge.shape;
         if label.len() != images * height * width || displacement.shape[2..] != edge.shape[2..] {
             candle_core::bail!("{} labels of {images} x {height} x {width}", label.len());
+        }
+        if radius > RADIUS {
+            candle_core::bail!("a radius of {radius}: on a GPU {RADIUS} at most");
         }
         let count = label.len();
         let at = |buffer: &CudaSlice<u8>| Argument::Address(self.gpu.address(buffer));
