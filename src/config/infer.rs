@@ -37,7 +37,7 @@ pub struct InferConfig {
     pub sessions: usize,
     /// Most memory that one session's arena takes of a GPU, MiB; 0 for as much as there is.
     pub memory: usize,
-    /// Photos and maps pass through page-locked memory.
+    /// Photos and maps pass through page-locked memory, which stays from photo to photo.
     pub pinned: bool,
     /// Photos of the CAM network share canvases of few sizes; the maps are the same.
     pub canvas: bool,
@@ -45,6 +45,6 @@ pub struct InferConfig {
 
 impl Default for InferConfig {
     fn default() -> Self {
-        Self { precision: Precision::F32, sessions: 1, memory: 0, pinned: true, canvas: true }
+        Self { precision: Precision::F32, sessions: 1, memory: 0, pinned: false, canvas: true }
     }
 }

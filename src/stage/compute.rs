@@ -179,7 +179,7 @@ mod tests {
         let sessions = sessions(&config, &places);
         let found: Vec<Place> = sessions.iter().map(|session| session.place).collect();
         assert_eq!(found, [places[0], places[1], places[0], places[1]]);
-        assert!(sessions.iter().all(|session| session.tf32 && session.bound));
+        assert!(sessions.iter().all(|session| session.tf32 && session.padded));
     }
 
     #[test]
