@@ -32,6 +32,8 @@ impl Precision {
 pub struct InferConfig {
     /// What the numbers are.
     pub precision: Precision,
+    /// Maps keep the channels of a pixel side by side.
+    pub channels_last: bool,
     /// Sessions on each GPU: with 2 one photo is copied while another is computed, and the weights are there
     /// twice.
     pub sessions: usize,
@@ -45,6 +47,13 @@ pub struct InferConfig {
 
 impl Default for InferConfig {
     fn default() -> Self {
-        Self { precision: Precision::F32, sessions: 1, memory: 0, pinned: false, canvas: true }
+        Self {
+            precision: Precision::F32,
+            channels_last: false,
+            sessions: 1,
+            memory: 0,
+            pinned: false,
+            canvas: true,
+        }
     }
 }
