@@ -32,6 +32,7 @@ impl LabelModel {
     }
 
     /// Ends the profile; the path of its file.
+    #[cfg(feature = "graph")]
     pub(crate) fn end_profiling(&mut self) -> Result<String> {
         self.session.end_profiling().map_err(plain)
     }

@@ -143,7 +143,9 @@ impl Canvas {
                     node.input[0] = self.inside(&node.input[0], at);
                 }
             }
-            "Relu" | "Add" | "Cast" | "ReduceMean" => {}
+            "Relu" | "Add" | "Cast" => {}
+            // The logits: of no use here, they are means over canvases.
+            "ReduceMean" | "GlobalAveragePool" | "Flatten" => {}
             other => bail!("{} is a {other}, which the CAM network has not", node.name),
         }
         let rectified = match &*node.op_type {

@@ -32,12 +32,14 @@ impl Precision {
 pub struct InferConfig {
     /// What the numbers are.
     pub precision: Precision,
+    /// Maps keep the channels of a pixel side by side.
+    pub channels_last: bool,
     /// Sessions on each GPU: with 2 one photo is copied while another is computed, and the weights are there
     /// twice.
     pub sessions: usize,
     /// Most memory that one session's arena takes of a GPU, MiB; 0 for as much as there is.
     pub memory: usize,
-    /// Photos and maps pass through page-locked memory.
+    /// Photos and maps pass through page-locked memory, which stays from photo to photo.
     pub pinned: bool,
     /// Photos of the CAM network share canvases of few sizes; the maps are the same.
     pub canvas: bool,
@@ -45,6 +47,13 @@ pub struct InferConfig {
 
 impl Default for InferConfig {
     fn default() -> Self {
-        Self { precision: Precision::F32, sessions: 1, memory: 0, pinned: true, canvas: true }
+        Self {
+            precision: Precision::F32,
+            channels_last: false,
+            sessions: 1,
+            memory: 0,
+            pinned: false,
+            canvas: true,
+        }
     }
 }

@@ -148,6 +148,7 @@ fn sessions(config: &Config, places: &[Place]) -> Vec<SessionOptions> {
         threads: 1,
         place,
         tf32: infer.precision == Precision::Tf32,
+        channels_last: infer.channels_last,
         memory_limit: infer.memory,
         bound: infer.pinned,
         padded: infer.canvas,
@@ -163,6 +164,7 @@ mod tests {
 
     use super::*;
     use crate::config::Device;
+    use crate::data::photo::write_rgb_png;
 
     fn config() -> Config {
         let mut config = Config::default();
@@ -179,7 +181,7 @@ mod tests {
         let sessions = sessions(&config, &places);
         let found: Vec<Place> = sessions.iter().map(|session| session.place).collect();
         assert_eq!(found, [places[0], places[1], places[0], places[1]]);
-        assert!(sessions.iter().all(|session| session.tf32 && session.bound));
+        assert!(sessions.iter().all(|session| session.tf32 && session.padded));
     }
 
     #[test]
@@ -189,6 +191,25 @@ mod tests {
             compute.sessions().iter().map(|session| session.threads).collect();
         assert_eq!((threads, compute.single().threads), (vec![1, 1, 1], 3));
         assert_eq!(compute.with_precision(json!({ "pad": 512 })), json!({ "pad": 512 }));
+    }
+
+    #[test]
+    fn photos_of_one_size_follow_one_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let item = |(name, size): (&str, Option<(usize, usize)>)| {
+            let path = dir.path().join(name).with_extension("png");
+            if let Some((h, w)) = size {
+                write_rgb_png(&path, ndarray::Array3::zeros((h, w, 3)).view()).unwrap();
+            }
+            Item::new(name, &path, dir.path(), None)
+        };
+        let sizes = [("a", Some((9, 5))), ("b", Some((5, 9))), ("c", None), ("d", Some((9, 5)))];
+        let items: Vec<Item> = sizes.into_iter().map(item).collect();
+        let names = |items: &[Item]| items.iter().map(|item| item.name.clone()).collect::<String>();
+        assert_eq!(names(&super::gathered(&items, ExifRule::default(), |size| size)), "cbad");
+        let compute = Compute::decide(&config()).unwrap();
+        let kept = compute.gathered(&items, ExifRule::default(), |size| size);
+        assert_eq!((names(&kept), compute.shapes(4)), ("abcd".to_string(), 1));
     }
 
     #[test]

@@ -1,26 +1,18 @@
 //! NVIDIA's driver, asked without linking it: `libcuda.so.1` is opened while the program runs, so one program
 //! starts on every machine. `CUDA_VISIBLE_DEVICES` is honoured by the driver itself.
 
-use std::ffi::{CStr, c_char, c_int};
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use irn_models::error::Hint;
-use libloading::Library;
 use serde::Serialize;
 
-use super::libraries::why;
+use super::calls::{Calls, no_device};
 
 /// Names of the driver's library: as the linker finds it, then WSL's place for it.
 const NAMES: [&str; 3] = ["libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1", "nvcuda.dll"];
-/// The driver's answer where all is well.
-const SUCCESS: c_int = 0;
-/// Its answer where it sees no device.
-const NO_DEVICE: c_int = 100;
-/// Attributes of a device: its compute capability.
-const CAPABILITY: [c_int; 2] = [75, 76];
 /// More devices than any machine has.
-const MOST: c_int = 1024;
+const MOST: i32 = 1024;
 
 /// One device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,13 +36,6 @@ pub struct Driver {
     pub gpus: Vec<Gpu>,
 }
 
-type Call0 = unsafe extern "C" fn(c_int) -> c_int;
-type Out<T> = unsafe extern "C" fn(*mut T) -> c_int;
-type OutOf<T> = unsafe extern "C" fn(*mut T, c_int) -> c_int;
-type Named = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
-type Attribute = unsafe extern "C" fn(*mut c_int, c_int, c_int) -> c_int;
-type Explain = unsafe extern "C" fn(c_int, *mut *const c_char) -> c_int;
-
 /// Whether there is a driver's library at all; no device is touched.
 pub fn is_installed() -> bool {
     library().is_ok()
@@ -62,10 +47,9 @@ impl Driver {
     /// # Errors
     /// No driver, one that fails, one without a device.
     pub fn ask() -> Result<Self> {
-        let library = library().hint(
-            "install NVIDIA's driver; inside a container, start it with the devices (docker run --gpus all)",
-        )?;
-        Self::of(&library)
+        let advice =
+            "install NVIDIA's driver; in a container, start it with the devices (--gpus all)";
+        Self::of(&library().hint(advice)?)
     }
 
     /// The same of the library at `path`.
@@ -73,54 +57,23 @@ impl Driver {
     /// # Errors
     /// See [`Self::ask`].
     pub fn ask_library(path: &Path) -> Result<Self> {
-        Self::of(&open(path).map_err(|error| anyhow!(why(error)))?)
+        Self::of(&Calls::open(path).map_err(|why| anyhow!(why))?)
     }
 
-    fn of(library: &Library) -> Result<Self> {
-        let said = |call: &str, code: c_int| {
-            match code {
-            SUCCESS => Ok(()),
-            NO_DEVICE => Err(anyhow!("the NVIDIA driver sees no device"))
-                .hint("CUDA_VISIBLE_DEVICES may hide them; `nvidia-smi -L` lists those that there are"),
-            code => Err(anyhow!("the NVIDIA driver fails: {call}: {}", explained(library, code)))
-                .hint("does `nvidia-smi` work? After an update of the driver the machine must be restarted"),
-        }
+    fn of(calls: &Calls) -> Result<Self> {
+        calls.init()?;
+        let version = calls.version()?;
+        let gpu = |number| -> Result<Gpu> {
+            let device = calls.device(number)?;
+            let (name, memory) = (calls.name(device)?, calls.memory(device)?);
+            Ok(Gpu { name, memory, capability: calls.capability(device)? })
         };
-        // SAFETY: the functions and their types are those of cuda.h; every pointer is to a live variable of
-        // that type, and the buffer of the name is as long as the driver is told.
-        unsafe {
-            said("cuInit", library.get::<Call0>(b"cuInit")?(0))?;
-            let (mut version, mut count) = (0, 0);
-            said(
-                "cuDriverGetVersion",
-                library.get::<Out<c_int>>(b"cuDriverGetVersion")?(&mut version),
-            )?;
-            said("cuDeviceGetCount", library.get::<Out<c_int>>(b"cuDeviceGetCount")?(&mut count))?;
-            if count < 1 {
-                said("cuDeviceGetCount", NO_DEVICE)?;
+        match (0..calls.count()?.min(MOST)).map(gpu).collect::<Result<Vec<Gpu>>>()? {
+            none if none.is_empty() => no_device(),
+            gpus => {
+                let cuda = [version / 1000, version % 1000 / 10];
+                Ok(Self { cuda, release: release(), gpus })
             }
-            let mut gpus = Vec::new();
-            for number in 0..count.min(MOST) {
-                let (mut device, mut memory, mut name) = (0, 0usize, [0 as c_char; 256]);
-                let length = name.len() as c_int;
-                said(
-                    "cuDeviceGet",
-                    library.get::<OutOf<c_int>>(b"cuDeviceGet")?(&mut device, number),
-                )?;
-                let get_name = library.get::<Named>(b"cuDeviceGetName")?;
-                said("cuDeviceGetName", get_name(name.as_mut_ptr(), length, device))?;
-                let total = library.get::<OutOf<usize>>(b"cuDeviceTotalMem_v2")?;
-                said("cuDeviceTotalMem", total(&mut memory, device))?;
-                let attribute = library.get::<Attribute>(b"cuDeviceGetAttribute")?;
-                let mut capability = [0; 2];
-                for (value, which) in capability.iter_mut().zip(CAPABILITY) {
-                    said("cuDeviceGetAttribute", attribute(value, which, device))?;
-                }
-                name[name.len() - 1] = 0;
-                let name = CStr::from_ptr(name.as_ptr()).to_string_lossy().into_owned();
-                gpus.push(Gpu { name, memory, capability });
-            }
-            Ok(Self { cuda: [version / 1000, version % 1000 / 10], release: release(), gpus })
         }
     }
 
@@ -134,11 +87,11 @@ impl Driver {
     }
 }
 
-fn library() -> Result<Library> {
+fn library() -> Result<Calls> {
     let mut found = None;
     for name in NAMES {
-        match open(Path::new(name)).map_err(why) {
-            Ok(library) => return Ok(library),
+        match Calls::open(Path::new(name)) {
+            Ok(calls) => return Ok(calls),
             Err(why) if why.contains("No such file") => {}
             Err(why) => drop(found.get_or_insert(why)),
         }
@@ -147,26 +100,6 @@ fn library() -> Result<Library> {
         Some(why) => Err(anyhow!("the NVIDIA driver can't be opened: {why}")),
         None => Err(anyhow!("no NVIDIA driver: {} not found", NAMES[0])),
     }
-}
-
-fn open(path: &Path) -> Result<Library, libloading::Error> {
-    // SAFETY: the driver's library is made to be opened by any program at any time; what it runs when it is
-    // opened does not depend on us.
-    unsafe { Library::new(path) }
-}
-
-fn explained(library: &Library, code: c_int) -> String {
-    let mut text = std::ptr::null();
-    // SAFETY: the type is that of cuda.h; the driver returns a string that lives as long as the library.
-    let known = unsafe {
-        library
-            .get::<Explain>(b"cuGetErrorString")
-            .is_ok_and(|explain| explain(code, &mut text) == 0)
-            && !text.is_null()
-    };
-    // SAFETY: as above, and not null.
-    let text = known.then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned());
-    text.map_or_else(|| format!("error {code}"), |text| format!("error {code}, {text}"))
 }
 
 /// The driver's own version, which CUDA does not tell but Linux does.
@@ -187,6 +120,7 @@ mod tests {
     use std::path::PathBuf;
     use std::process::Command;
 
+    use super::super::calls::NO_DEVICE;
     use super::*;
 
     /// A driver's library with this many devices, or one that answers with `error`; none without a C compiler.

@@ -5,10 +5,12 @@
 //! |---|---|
 //! | [`wish`] | `auto`, `cpu`, `cuda`, `cuda:0,2` |
 //! | [`driver`] | NVIDIA's driver, asked without linking it |
+//! | `calls` | its functions, with their types |
 //! | [`libraries`] | CUDA's own libraries, found and loaded |
 //! | [`decide`] | the wish against the machine: the places where sessions are opened |
 //! | `probe` | one convolution on a device, to be sure |
 
+mod calls;
 pub mod decide;
 pub mod driver;
 pub mod libraries;

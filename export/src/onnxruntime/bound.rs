@@ -6,12 +6,12 @@
 //! same. What is computed is the same, bit by bit; with ordinary memory it works on the processor, too, which is
 //! how it is tested.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use irn_models::error::Hint;
-use ndarray::{ArrayD, ArrayView4};
+use ndarray::{ArrayD, ArrayView4, ArrayViewD, ArrayViewMut4};
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, Session};
-use ort::value::{DynTensor, Tensor};
+use ort::value::{DynTensor, Tensor, TensorValueType};
 
 use super::environment::plain;
 use super::session::Pixel;
@@ -51,16 +51,23 @@ impl Bound {
             self.bind::<T>(photos.shape(), outputs)?;
         }
         let (_, tensor) = self.input.as_mut().context("the photos' memory is bound")?;
-        tensor.try_extract_array_mut::<T>().map_err(plain)?.assign(&photos.into_dyn());
+        within_reach(tensor.memory_info())?;
+        // SAFETY: the tensor was made with this shape and element type, row by row, lies within the processor's
+        // reach, and nothing else uses it: the last run is over.
+        unsafe {
+            ArrayViewMut4::from_shape_ptr(photos.raw_dim(), tensor.data_ptr_mut().cast::<T>())
+        }
+        .assign(&photos);
         // Binding is what starts the copy to the device.
         self.binding.bind_input(input, tensor).map_err(plain)?;
-        let values = session.run_binding(&self.binding).map_err(plain)?;
+        self.binding.synchronize_inputs().map_err(plain)?;
+        let mut values = session.run_binding(&self.binding).map_err(plain)?;
         self.binding.synchronize_outputs().map_err(plain)?;
-        let read = |name: &String| {
-            let value = values.get(name).with_context(|| format!("no output `{name}`"))?;
-            Ok(value.try_extract_array::<f32>().map_err(plain)?.to_owned())
+        let mut next = |name: &String| {
+            let value = values.remove(name).with_context(|| format!("no output `{name}`"))?;
+            read(&value.downcast::<TensorValueType<f32>>().map_err(plain)?)
         };
-        outputs.iter().map(read).collect()
+        outputs.iter().map(&mut next).collect()
     }
 
     fn fits<T: Pixel>(&self, shape: &[usize]) -> bool {
@@ -80,6 +87,24 @@ impl Bound {
         }
         Ok(())
     }
+}
+
+/// A copy of an output.
+fn read(tensor: &Tensor<f32>) -> Result<ArrayD<f32>> {
+    within_reach(tensor.memory_info())?;
+    let shape: Result<Vec<usize>, _> = tensor.shape().iter().map(|&size| size.try_into()).collect();
+    // SAFETY: it holds f32 of this shape, row by row, lies within the processor's reach, and the device is done
+    // with it.
+    Ok(unsafe { ArrayViewD::from_shape_ptr(shape?, tensor.data_ptr().cast::<f32>()) }.to_owned())
+}
+
+/// Whether the processor may read and write there. `ort` refuses page-locked memory from ONNX Runtime 1.23 on, which
+/// calls it the device's, though it is the processor's as well: hence the pointers.
+fn within_reach(memory: &MemoryInfo) -> Result<()> {
+    let device = memory.allocation_device();
+    let known = [AllocationDevice::CPU, AllocationDevice::CUDA_PINNED].contains(&device);
+    ensure!(known, "memory of {} is out of reach", device.as_str());
+    Ok(())
 }
 
 /// Memory that both the processor and the device reach. Versions of ONNX Runtime differ in whether they know it

@@ -24,6 +24,8 @@ pub struct SessionOptions {
     /// A GPU may round the factors of products to 10 bits (TensorFloat-32): faster, and the outputs are
     /// others in the third or fourth digit. Without it they are those of f32.
     pub tf32: bool,
+    /// A GPU keeps the channels of a pixel side by side, which suits its units for 16 bits and tf32.
+    pub channels_last: bool,
     /// Most memory that the session's arena takes of a GPU, MiB; 0 for as much as there is.
     pub memory_limit: usize,
     /// Inputs and outputs lie in memory that stays from run to run and that a GPU reads and writes itself,
@@ -41,6 +43,7 @@ impl Default for SessionOptions {
             spinning: false,
             as_written: false,
             tf32: false,
+            channels_last: false,
             memory_limit: 0,
             bound: false,
             padded: false,
@@ -79,6 +82,7 @@ fn cuda(number: u32, options: &SessionOptions) -> ExecutionProviderDispatch {
         .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
         .with_conv_max_workspace(true)
         .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
+        .with_prefer_nhwc(options.channels_last)
         .with_tf32(options.tf32);
     let provider = match options.memory_limit {
         0 => provider,

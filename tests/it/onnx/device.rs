@@ -60,6 +60,15 @@ fn a_canvas_changes_nothing_inside_the_photo() {
 }
 
 #[test]
+fn other_networks_get_no_canvas() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = exported(dir.path(), NetworkKind::Irn, BACKBONES[0], Precision::F32);
+    let options = SessionOptions { padded: true, ..SessionOptions::default() };
+    let error = format!("{:#}", IrnModel::open_with(&path, &options).err().unwrap());
+    assert!(error.contains("which the CAM network has not"), "{error}");
+}
+
+#[test]
 fn the_result_does_not_depend_on_the_worker() {
     let dir = tempfile::tempdir().unwrap();
     let path = exported(dir.path(), NetworkKind::Irn, BACKBONES[0], Precision::F32);
