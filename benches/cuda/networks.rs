@@ -26,7 +26,8 @@ const RUNS: usize = 20;
 const SIZE: (usize, usize) = (375, 500);
 
 fn photo() -> Array3<u8> {
-    let pixel = |(y, x, c): (usize, usize, usize)| ((y * 7 + x * 3 + c * 50 + y * x / 97) % 256) as u8;
+    let pixel =
+        |(y, x, c): (usize, usize, usize)| ((y * 7 + x * 3 + c * 50 + y * x / 97) % 256) as u8;
     Array3::from_shape_fn((SIZE.0, SIZE.1, 3), pixel)
 }
 

@@ -1,7 +1,7 @@
 //! IRNet: the class boundary map and the displacement field towards the instance's centroid (Ahn, Cho,
 //! Kwak 2019, section 4; upstream's `net/resnet50_irn.py`).
 
-use candle_core::Result;
+use candle_core::{Device, Result};
 
 use crate::layers::{Conv, GroupNorm, Param};
 use crate::weights::Init;
@@ -110,7 +110,9 @@ impl IrNet {
     }
 
     fn shifted_dp_out(&self) -> Result<Conv> {
-        let shift = self.mean_shift.tensor().neg()?;
+        // Two numbers: nothing that a GPU would be asked for.
+        let shift = self.mean_shift.tensor().to_device(&Device::Cpu)?.neg()?;
+        let shift = shift.to_device(self.mean_shift.var().device())?;
         let bias = Param::constant("fc_dp7.3.bias".into(), &shift)?;
         Ok(Conv { bias: Some(bias), ..self.dp_out.clone() })
     }

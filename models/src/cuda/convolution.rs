@@ -155,7 +155,14 @@ unsafe fn choose(
                 let mut results = [std::mem::zeroed(); MANY];
                 let list = results.as_mut_ptr();
                 result::get_convolution_forward_algorithm(
-                    handle, d.x, d.w, d.conv, d.y, MANY as i32, found, list,
+                    handle,
+                    d.x,
+                    d.w,
+                    d.conv,
+                    d.y,
+                    MANY as i32,
+                    found,
+                    list,
                 )?;
                 first_fit!(results, count, Way::Forward)
             }
@@ -163,7 +170,14 @@ unsafe fn choose(
                 let mut results = [std::mem::zeroed(); MANY];
                 let list = results.as_mut_ptr();
                 result::get_convolution_backward_data_algorithm(
-                    handle, d.w, d.y, d.conv, d.x, MANY as i32, found, list,
+                    handle,
+                    d.w,
+                    d.y,
+                    d.conv,
+                    d.x,
+                    MANY as i32,
+                    found,
+                    list,
                 )?;
                 first_fit!(results, count, Way::Input)
             }
@@ -171,7 +185,14 @@ unsafe fn choose(
                 let mut results = [std::mem::zeroed(); MANY];
                 let list = results.as_mut_ptr();
                 result::get_convolution_backward_filter_algorithm(
-                    handle, d.x, d.y, d.conv, d.w, MANY as i32, found, list,
+                    handle,
+                    d.x,
+                    d.y,
+                    d.conv,
+                    d.w,
+                    MANY as i32,
+                    found,
+                    list,
                 )?;
                 first_fit!(results, count, Way::Filter)
             }

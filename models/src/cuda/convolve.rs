@@ -72,7 +72,8 @@ impl<'a> Unit<'a> {
 impl CudaEngine {
     /// An optional parameter's address, 0 where there is none.
     fn parameter(&self, param: Option<&Param>) -> Result<Argument> {
-        let address = param.map(|param| self.gpu.address_of(param.var().as_tensor())).transpose()?;
+        let address =
+            param.map(|param| self.gpu.address_of(param.var().as_tensor())).transpose()?;
         Ok(Argument::Address(address.unwrap_or(0)))
     }
 
@@ -123,9 +124,7 @@ impl CudaEngine {
     /// The address of what [`Self::fold`] made: filter, shift.
     fn folded(&self, unit: Unit) -> Result<(u64, u64)> {
         match self.folded.borrow().get(&unit.id()) {
-            Some(folded) => {
-                Ok((self.gpu.address(&folded.filter), self.gpu.address(&folded.shift)))
-            }
+            Some(folded) => Ok((self.gpu.address(&folded.filter), self.gpu.address(&folded.shift))),
             None => candle_core::bail!("{} goes backwards before it went forward", unit.conv.name),
         }
     }
@@ -138,8 +137,7 @@ impl CudaEngine {
         let (c_out, ..) = unit.conv.weight.var().dims4()?;
         let shape = [g.images, g.c_out, g.rows_out(), g.columns_out()];
         let full = Map::new(&self.gpu, shape, x.kind)?;
-        let operands =
-            Operands { x: x.address(&self.gpu), w: filter, y: full.address(&self.gpu) };
+        let operands = Operands { x: x.address(&self.gpu), w: filter, y: full.address(&self.gpu) };
         self.convolutions.run(&self.gpu, &g, x.kind, Pass::Forward, operands)?;
         let y = if c_out == g.c_out { full } else { self.first_channels(&full, c_out)? };
         if unit.relu || unit.beta().is_some() || residual.is_some() {

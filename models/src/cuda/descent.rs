@@ -65,11 +65,8 @@ impl CudaEngine {
         }
         let tables = [self.gpu.upload(bytes(&entries))?, self.gpu.upload(bytes(&chunks))?];
         let [entries, list] = tables.each_ref().map(|table| self.gpu.address(table));
-        let mut arguments = [
-            Argument::Address(entries),
-            Argument::Address(list),
-            Argument::Float(momentum as f32),
-        ];
+        let mut arguments =
+            [Argument::Address(entries), Argument::Address(list), Argument::Float(momentum as f32)];
         self.gpu.launch("sgd", Grid::blocks([chunks.len(), 1, 1]), &mut arguments)
     }
 }

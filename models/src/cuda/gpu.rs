@@ -9,12 +9,12 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::sync::Arc;
 
+use super::profile::Profile;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaFunction, CudaModule, CudaSlice, CudaStream, DevicePtr, DeviceRepr, result, sys,
 };
 use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
 use candle_core::op::BackpropOp;
-use super::profile::Profile;
 use candle_core::{CudaDevice, CudaStorage, Error, Result, Shape, Storage, Tensor, bail};
 
 /// Our kernels for every architecture since Turing (compute capability 7.5), compiled by `build.rs`: the

@@ -10,8 +10,8 @@
 
 mod convolution;
 mod convolve;
-mod descriptors;
 mod descent;
+mod descriptors;
 mod engine;
 mod gpu;
 mod map;

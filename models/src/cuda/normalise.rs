@@ -77,8 +77,7 @@ impl CudaEngine {
         self.gpu.launch(&x.kernel("group_partials"), sizes.tiles(), &mut arguments)?;
         let (statistics, address) = self.floats(sizes.images * sizes.groups * 2)?;
         let eps = Argument::Float(layer.eps as f32);
-        let mut arguments =
-            [partial, address, sizes.plane, sizes.channels, sizes.group, tile, eps];
+        let mut arguments = [partial, address, sizes.plane, sizes.channels, sizes.group, tile, eps];
         self.gpu.launch("group_statistics", sizes.groups(), &mut arguments)?;
         Ok((statistics, address))
     }
@@ -120,8 +119,7 @@ impl CudaEngine {
         let (input, d_output) = (x.argument(&self.gpu), dy.argument(&self.gpu));
         let [plane, channels, group] = [sizes.plane, sizes.channels, sizes.group];
         let tile = Argument::int(TILE)?;
-        let mut arguments =
-            [input, d_output, statistics, partial, plane, channels, group, tile];
+        let mut arguments = [input, d_output, statistics, partial, plane, channels, group, tile];
         self.gpu.launch(&x.kernel("group_norm_sums"), sizes.tiles(), &mut arguments)?;
 
         let (_sums, sums) = self.floats(sizes.images * x.stored * 2)?;

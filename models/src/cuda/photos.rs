@@ -94,8 +94,7 @@ impl CudaEngine {
     /// Photos of another size.
     pub(super) fn photos(&self, images: &[&[f32]], (height, width): (usize, usize)) -> Result<Map> {
         let shape = [images.len(), 3, height, width];
-        self.photos.copied(&self.gpu, images, 3 * height * width, |address| {
-            self.photo_map(address, shape)
-        })
+        self.photos
+            .copied(&self.gpu, images, 3 * height * width, |address| self.photo_map(address, shape))
     }
 }

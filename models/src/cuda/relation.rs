@@ -8,6 +8,7 @@ use super::engine::CudaEngine;
 use super::gpu::{Argument, Grid};
 use super::map::Map;
 use crate::pairs::directions;
+use crate::tape::Engine;
 
 /// Threads of a block of `relation_pairs`, a cell each.
 const CELLS: usize = 256;
@@ -34,6 +35,25 @@ pub struct Relation {
 }
 
 impl CudaEngine {
+    /// The loss of logits `(batch, 1, h, w)` and displacements `(batch, 2, h, w)`, both f32, alone: its seven
+    /// terms as in [`CudaEngine::relation_step`], and both gradients in main memory.
+    ///
+    /// # Errors
+    /// Labels of another size, a radius beyond 21.
+    pub fn relation_loss(
+        &self,
+        edge: &Tensor,
+        displacement: &Tensor,
+        label: &[u8],
+        radius: usize,
+        classes: usize,
+    ) -> Result<(Vec<f32>, [Tensor; 2])> {
+        let (edge, displacement) = (self.load(edge)?, self.load(displacement)?);
+        let loss = self.relation([&edge, &displacement], label, radius, classes)?;
+        let gradients = [self.read(&loss.edge)?, self.read(&loss.displacement)?];
+        Ok((self.arrived(self.later(&loss.losses)?)?, gradients))
+    }
+
     fn directions(&self, radius: usize, width: usize) -> Result<Directions> {
         let (mut table, mut cells): (Vec<i32>, Vec<i32>) = Default::default();
         let directions = directions(radius);
@@ -71,8 +91,7 @@ impl CudaEngine {
         let (_logits, logits) = self.tensor_of(edge)?;
         let (_moves, moves) = self.tensor_of(displacement)?;
         let probability = self.gpu.take(count * 4)?;
-        let mut arguments =
-            [Argument::Address(logits), at(&probability), Argument::long(count)];
+        let mut arguments = [Argument::Address(logits), at(&probability), Argument::long(count)];
         self.gpu.launch("relation_probabilities", Grid::over(count), &mut arguments)?;
 
         let blocks = (height * width).div_ceil(CELLS);

@@ -129,7 +129,7 @@ impl CudaEngine {
     }
 
     /// Sends the values of a small tensor here, without waiting for them.
-    fn later(&self, values: &Tensor) -> Result<Pending> {
+    pub(super) fn later(&self, values: &Tensor) -> Result<Pending> {
         let count = values.elem_count();
         let mut spare = self.spare.borrow_mut();
         let at = spare.iter().position(|here| here.len() == count);

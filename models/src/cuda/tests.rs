@@ -94,7 +94,8 @@ const UNITS: [(usize, usize, usize, usize, usize, usize, bool); 6] = [
 
 fn units<E: Engine>(engine: &E, device: &Device) -> Result<Results> {
     let mut results = Results::new();
-    for (case, (c_in, c_out, kernel, stride, height, width, relu)) in UNITS.into_iter().enumerate() {
+    for (case, (c_in, c_out, kernel, stride, height, width, relu)) in UNITS.into_iter().enumerate()
+    {
         let layer = unit(device, (c_in, c_out), kernel, stride, relu)?;
         let x = engine.load(&numbers("x", &[2, c_in, height, width]))?;
         let shape = engine.shape(&engine.conv_norm(&layer, &x, None)?);
@@ -194,10 +195,7 @@ fn params<'a>(visit: impl FnOnce(&mut dyn FnMut(&'a Param))) -> Vec<&'a Param> {
     params
 }
 
-fn on_photos<R>(
-    images: &Tensor,
-    f: impl FnOnce(Batch) -> Result<R>,
-) -> Result<R> {
+fn on_photos<R>(images: &Tensor, f: impl FnOnce(Batch) -> Result<R>) -> Result<R> {
     let (count, _, height, width) = images.dims4()?;
     let values = images.flatten_all()?.to_vec1::<f32>()?;
     let images: Vec<&[f32]> = values.chunks_exact(values.len() / count).collect();
@@ -237,9 +235,7 @@ fn the_classifier_learns_the_same() {
 fn relations_are_learnt_the_same() {
     let images = numbers("images", &[3, 3, 52, 60]);
     let label: Vec<u8> = (0..3 * 13 * 15).map(|i| [0u8, 1, 2, 255][i / 5 % 4]).collect();
-    let net = |device: &Device| {
-        IrNet::new(&mut Weights::seeded(3, device), BACKBONES[0], 0.25)
-    };
+    let net = |device: &Device| IrNet::new(&mut Weights::seeded(3, device), BACKBONES[0], 0.25);
     let on_cpu = |_: &Processor, device: &Device| {
         let net = net(device)?;
         let wanted = Tensor::from_vec(label.clone(), (3, 13, 15), device)?;
@@ -270,10 +266,8 @@ fn a_step_repeats_itself_to_the_bit() {
     let images = numbers("images", &[2, 3, 37, 50]);
     let label: Vec<u8> = (0..2 * 10 * 13).map(|i| [0u8, 2, 255][i / 4 % 3]).collect();
     let run = || {
-        let (_, store) = on_photos(&images, |batch| {
-            engine.relation_step(&net, batch, &label, 3, 20)
-        })
-        .unwrap();
+        let (_, store) =
+            on_photos(&images, |batch| engine.relation_step(&net, batch, &label, 3, 20)).unwrap();
         let params = params(|f| net.visit(&mut |p| f(p)));
         let all = gradients(&store, &params).unwrap();
         let values = all.iter().map(|(_, tensor)| tensor.flatten_all().unwrap());

@@ -39,7 +39,8 @@ impl Gpu {
         self.device.clone()
     }
 
-    fn engine(&self) -> MutexGuard<'_, CudaEngine> {
+    /// The engine, for as long as nobody else needs it.
+    pub fn engine(&self) -> MutexGuard<'_, CudaEngine> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

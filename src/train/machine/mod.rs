@@ -16,6 +16,8 @@ use irn_models::{CamNet, IrNet};
 use ndarray::{Array2, Array3};
 
 pub use self::choice::choose;
+#[cfg(feature = "cuda")]
+pub use self::gpu::Gpu;
 use super::samples;
 
 /// Where a network trains.
@@ -24,7 +26,7 @@ pub enum Machine {
     Processor(Box<Processor>),
     /// A GPU.
     #[cfg(feature = "cuda")]
-    Gpu(gpu::Gpu),
+    Gpu(Gpu),
 }
 
 /// The losses of a step.

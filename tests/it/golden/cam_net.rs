@@ -31,7 +31,7 @@ pub fn array(tensor: &Tensor) -> Result<ArrayD<f32>> {
 }
 
 /// The first image and its mirror image.
-fn mirrored_pair(images: &Tensor) -> Result<Tensor> {
+pub fn mirrored_pair(images: &Tensor) -> Result<Tensor> {
     let first = images.narrow(0, 0, 1)?;
     Ok(Tensor::cat(&[&first, &first.flip(&[3])?], 0)?)
 }
@@ -41,7 +41,8 @@ fn candle_stages(net: &CamNet, image: &Tensor) -> Result<Vec<ArrayD<f32>>> {
     stages.iter().map(array).collect()
 }
 
-fn check_stages(case: &Case, stages: &[ArrayD<f32>]) -> Result<()> {
+/// The outputs of the four stages; any backend's.
+pub fn check_stages(case: &Case, stages: &[ArrayD<f32>]) -> Result<()> {
     let mut means = Vec::new();
     let mut deviations = Vec::new();
     for (i, stage) in stages.iter().enumerate() {

@@ -1,9 +1,9 @@
 //! Group 4: IRNet's loss over pixel pairs: each pair's terms, the means, and the gradients.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor, Var};
 use irn_models::ops::relation_loss::{
-    Pair, RelationLoss, attraction, displacement_error, pair, relation_loss, repulsion,
+    Pair, attraction, displacement_error, pair, relation_loss, repulsion,
 };
 use irn_models::pairs::{Direction, Sources, affinity, directions};
 use ndarray::{Array3, ArrayD, Axis, IxDyn};
@@ -23,8 +23,17 @@ pub fn run(case: &Case) -> Result<()> {
     let label = Tensor::from_vec(label, pairs.label.dim(), &Device::Cpu)?;
     let loss = relation_loss(&edge, &dp, &label, pairs.radius, CLASSES)?;
     let gradients = loss.total.backward()?;
+    check_pairs(case, &pairs)?;
+    let gradient = |var: &Var| array(gradients.get(var).context("no gradient")?);
+    let terms = [loss.bg_pos_aff, loss.fg_pos_aff, loss.pos_aff, loss.neg_aff];
+    let total = loss.total.to_scalar()?;
+    let terms = [&terms[..], &[loss.dp_fg, loss.dp_bg, total]].concat();
+    check_loss(case, &terms, [&gradient(&edge)?, &gradient(&dp)?])
+}
+
+/// The terms pair by pair.
+fn check_pairs(case: &Case, pairs: &Pairs) -> Result<()> {
     for name in case.tensor_names()?.iter().filter(|name| name.starts_with("out.")) {
-        let gradient = |var: &Var| array(gradients.get(var).context("no gradient")?);
         match name.as_str() {
             "out.bg_pos_label" => pairs.check_labels(case, name, Pair::Background)?,
             "out.fg_pos_label" => pairs.check_labels(case, name, Pair::Foreground)?,
@@ -33,45 +42,76 @@ pub fn run(case: &Case) -> Result<()> {
             "out.neg_aff_loss_map" => pairs.check_affinity(case, name, repulsion)?,
             "out.dp_fg_loss_map_img0" => pairs.check_displacement(case, name, 1.0)?,
             "out.dp_bg_loss_map_img0" => pairs.check_displacement(case, name, 0.0)?,
+            // Means and gradients: `check_loss`.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The seven means in the order of [`TERMS`], and the gradients of logits and displacements; any backend's.
+pub fn check_loss(
+    case: &Case,
+    terms: &[f32],
+    [edge, displacement]: [&ArrayD<f32>; 2],
+) -> Result<()> {
+    for name in case.tensor_names()?.iter().filter(|name| name.starts_with("out.")) {
+        match name.as_str() {
             "out.grad_edge_logit" => {
-                let distance = rel_l2(&gradient(&edge)?, &case.f32(name)?)?;
+                let distance = rel_l2(edge, &case.f32(name)?)?;
                 within(name, distance, case.tolerance("grad_edge_rel_l2")?)?;
             }
             "out.grad_dp" => {
-                let distance = max_abs(&gradient(&dp)?, &case.f32(name)?)?;
+                let distance = max_abs(displacement, &case.f32(name)?)?;
                 within(name, distance, case.tolerance("grad_dp_max_abs")?)?;
             }
-            _ => check_term(case, name, &loss)?,
+            // Pair by pair: `check_pairs`.
+            name if PAIRS.contains(&name) => {}
+            name => check_term(case, name, terms)?,
         }
     }
-    check_f64(case, &loss)
+    check_f64(case, terms)
 }
 
-fn term(name: &str, loss: &RelationLoss) -> Result<f32> {
-    Ok(match name {
-        "bg_pos_aff_loss" => loss.bg_pos_aff,
-        "fg_pos_aff_loss" => loss.fg_pos_aff,
-        "pos_aff_loss" => loss.pos_aff,
-        "neg_aff_loss" => loss.neg_aff,
-        "dp_fg_loss" => loss.dp_fg,
-        "dp_bg_loss" => loss.dp_bg,
-        "total_loss" => loss.total.to_scalar()?,
-        _ => bail!("unknown output {name}"),
-    })
+/// The outputs with a value a pair.
+const PAIRS: [&str; 7] = [
+    "out.bg_pos_label",
+    "out.fg_pos_label",
+    "out.neg_label",
+    "out.pos_aff_loss_map",
+    "out.neg_aff_loss_map",
+    "out.dp_fg_loss_map_img0",
+    "out.dp_bg_loss_map_img0",
+];
+
+/// The means by their names.
+const TERMS: [&str; 7] = [
+    "bg_pos_aff_loss",
+    "fg_pos_aff_loss",
+    "pos_aff_loss",
+    "neg_aff_loss",
+    "dp_fg_loss",
+    "dp_bg_loss",
+    "total_loss",
+];
+
+fn term(name: &str, terms: &[f32]) -> Result<f32> {
+    let at = TERMS.iter().position(|known| *known == name);
+    Ok(terms[at.with_context(|| format!("unknown output {name}"))?])
 }
 
-fn check_term(case: &Case, name: &str, loss: &RelationLoss) -> Result<()> {
+fn check_term(case: &Case, name: &str, terms: &[f32]) -> Result<()> {
     let theirs = case.f32(name)?;
     let theirs = f64::from(*theirs.first().context("no value")?);
-    let ours = f64::from(term(name.trim_start_matches("out."), loss)?);
+    let ours = f64::from(term(name.trim_start_matches("out."), terms)?);
     within(name, (ours - theirs).abs(), case.tolerance("loss_rel")? * theirs.abs())
 }
 
 /// The same terms in f64, where the index has them.
-fn check_f64(case: &Case, loss: &RelationLoss) -> Result<()> {
+fn check_f64(case: &Case, terms: &[f32]) -> Result<()> {
     for (name, theirs) in case.params()["f64_values"].as_object().into_iter().flatten() {
         let theirs = theirs.as_f64().context("a number")?;
-        let ours = f64::from(term(name, loss)?);
+        let ours = f64::from(term(name, terms)?);
         within(name, (ours - theirs).abs(), case.tolerance("loss_rel")? * theirs.abs())?;
     }
     Ok(())

@@ -7,6 +7,8 @@ mod coco;
 pub mod compare;
 mod crf;
 mod eval;
+#[cfg(feature = "cuda")]
+mod gpu;
 mod images;
 mod instances;
 mod interpolate;

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use irn::data::augment::quarter;
 use irn::train::machine::Machine;
 use irn::train::optimizer::{Group, PolySgd};
 use irn::train::{cam, irn as irnet};
-use irn_models::Param;
 use irn_models::ops::soft_margin::soft_margin;
 use irn_models::tape::Processor;
-use ndarray::{Array2, Array3, ArrayD, Axis, Ix3};
+use irn_models::{CamNet, ClassStep, Param};
+use ndarray::{Array2, Array3, Array4, ArrayD, Axis, Ix3};
 
 use super::cam_net::{array, tensor};
 use super::case::{Case, shaped};
@@ -25,9 +25,14 @@ const IRN_PARAM_MAX_ABS: f64 = 1e-4;
 pub fn run(case: &Case) -> Result<()> {
     match case.name.as_str() {
         name if name.starts_with("multilabel_soft_margin") => margin(case),
-        name if name.starts_with("poly_optimizer") => optimizer(case),
-        name if name.starts_with("cam_train") => cam_training(case),
-        name if name.starts_with("irn_train") => irn_training(case),
+        name if name.starts_with("poly_optimizer") => optimizer(case, &Machine::processor()),
+        name if name.starts_with("cam_train") => {
+            let engine = Processor::default();
+            cam_training(case, &Machine::processor(), |net, image, label| {
+                Ok(net.class_gradients(&engine, image, label)?)
+            })
+        }
+        name if name.starts_with("irn_train") => irn_training(case, &Machine::processor()),
         name => bail!("no check for a training case called {name}"),
     }
 }
@@ -46,11 +51,14 @@ fn number(case: &Case, key: &str) -> Result<f64> {
     case.params()[key].as_f64().with_context(|| format!("parameter {key}"))
 }
 
-/// The optimizer on given gradients: a loss that is linear in the parameters has exactly those.
-fn optimizer(case: &Case) -> Result<()> {
+/// The optimizer on given gradients.
+pub fn optimizer(case: &Case, machine: &Machine) -> Result<()> {
     let limit = case.tolerance("max_abs")?;
     let steps = case.params()["steps"].as_u64().context("steps")? as usize;
-    let var = |name: &str| Ok::<_, anyhow::Error>(Var::from_tensor(&tensor(&case.f32(name)?)?)?);
+    let on = |values: &ArrayD<f32>| {
+        Ok::<_, anyhow::Error>(tensor(values)?.to_device(&machine.device())?)
+    };
+    let var = |name: &str| Ok::<_, anyhow::Error>(Var::from_tensor(&on(&case.f32(name)?)?)?);
     let (p0, p1, p2) = (var("in.p0")?, var("in.p1")?, var("in.p2")?);
     let at = |key: &str, i: usize| case.params()[key][i].as_f64().context("a list of numbers");
     let group = |i: usize, params: Vec<(String, Var)>| {
@@ -67,11 +75,10 @@ fn optimizer(case: &Case) -> Result<()> {
     let row =
         |name: &str, i: usize| Ok::<_, anyhow::Error>(case.f32(name)?.index_axis_move(Axis(0), i));
     for i in 0..steps {
-        let linear = |p: &Var, name: &str| -> Result<Tensor> {
-            Ok((p.as_tensor() * tensor(&row(name, i)?)?)?.sum_all()?)
-        };
-        let loss = (linear(&p0, "in.grads0")? + linear(&p1, "in.grads1")?)?;
-        optimizer.step(&loss.backward()?, &Machine::processor())?;
+        let mut gradients = GradStore::default();
+        gradients.insert(&p0, on(&row("in.grads0", i)?)?);
+        gradients.insert(&p1, on(&row("in.grads1", i)?)?);
+        optimizer.step(&gradients, machine)?;
         within("p0", max_abs(&array(&p0)?, &row("out.p0_after_each_step", i)?)?, limit)?;
         within("p1", max_abs(&array(&p1)?, &row("out.p1_after_each_step", i)?)?, limit)?;
         let rates = ArrayD::from_shape_vec(
@@ -194,8 +201,13 @@ fn steps_of(case: &Case) -> Result<(usize, f64, f64)> {
     Ok((max_step, number(case, "weight_decay")?, number(case, "real_momentum")?))
 }
 
-fn cam_training(case: &Case) -> Result<()> {
-    let net = weights::cam_net(weights::seed_of(case)?)?;
+/// Three steps of the CAM network on `machine`, whose way to a batch's gradients is `gradients`.
+pub fn cam_training(
+    case: &Case,
+    machine: &Machine,
+    gradients: impl Fn(&CamNet, &Tensor, &Tensor) -> Result<ClassStep>,
+) -> Result<()> {
+    let net = weights::cam_net_on(weights::seed_of(case)?, &machine.device())?;
     let mut params = Vec::new();
     net.visit(&mut |param| params.push(param.clone()));
     let traced = Traced::new(case, params)?;
@@ -205,10 +217,9 @@ fn cam_training(case: &Case) -> Result<()> {
     let mut optimizer =
         PolySgd::new(cam::groups(&net, rate, weight_decay), momentum, 0.9, max_step);
     let (image, label) = (tensor(&case.f32("in.x")?)?, tensor(&case.f32("in.label")?)?);
-    let engine = Processor::default();
     let (losses, logits) = (case.f32("out.losses")?, case.f32("out.logits_each_step")?);
     for step in 0..losses.len() {
-        let ours = net.class_gradients(&engine, &image, &label)?;
+        let ours = gradients(&net, &image, &label)?;
         let theirs = logits.index_axis(Axis(0), step);
         let distance = max_abs(&array(&ours.logits)?, &theirs)?;
         within("logits", distance, case.tolerance("logits_max_abs")?)?;
@@ -217,13 +228,14 @@ fn cam_training(case: &Case) -> Result<()> {
         if step == 0 {
             traced.check_gradients(case, &ours.gradients)?;
         }
-        optimizer.step(&ours.gradients, &Machine::processor())?;
+        optimizer.step(&ours.gradients, machine)?;
     }
     traced.check_changes(case, case.tolerance("param_slice_max_abs")?)
 }
 
-fn irn_training(case: &Case) -> Result<()> {
-    let net = weights::irnet(weights::seed_of(case)?)?;
+/// Three steps of IRNet.
+pub fn irn_training(case: &Case, machine: &Machine) -> Result<()> {
+    let net = weights::irnet_on(weights::seed_of(case)?, &machine.device())?;
     let mut params = Vec::new();
     net.visit(&mut |param| params.push(param.clone()));
     let traced = Traced::new(case, params)?;
@@ -232,41 +244,43 @@ fn irn_training(case: &Case) -> Result<()> {
     ensure!((number(case, "dp_lr")? / rate - 10.0).abs() < 1e-9, "ten times the rate");
     let groups = irnet::groups(&net, rate, weight_decay);
     let mut optimizer = PolySgd::new(groups, momentum, 0.9, max_step);
-    let label = reduced(case)?;
+    let labels = reduced(case)?;
+    let labels: Vec<&Array2<u8>> = labels.iter().collect();
     let radius = case.params()["radius"].as_u64().context("radius")? as usize;
-    let image = tensor(&case.f32("in.x")?)?;
+    let images: Array4<f32> = shaped(case.f32("in.x")?)?;
+    let images: Vec<Array3<f32>> = images.outer_iter().map(|image| image.to_owned()).collect();
+    let images: Vec<&Array3<f32>> = images.iter().collect();
     let losses: Array2<f32> = shaped(case.f32("out.losses")?)?;
     let mut ours = Vec::new();
     for step in 0..losses.nrows() {
-        let (terms, grads) = net.relation_gradients(&image, &label, radius, 20)?;
-        let total = terms.total.to_scalar::<f32>()?;
-        ours.extend([terms.pos_aff, terms.neg_aff, terms.dp_fg, terms.dp_bg, total]);
+        let (terms, grads) = machine.relation_step(&net, &images, &labels, radius, 20)?;
+        let terms = machine.arrived(terms)?;
+        ours.extend([2, 3, 4, 5, 6].map(|at| terms[at]));
         if step == 0 {
             traced.check_gradients(case, &grads)?;
         }
-        optimizer.step(&grads, &Machine::processor())?;
+        optimizer.step(&grads, machine)?;
     }
     // All steps' terms as one vector, as the baseline compares them: one ReLU at rounding distance of
     // zero shifts a small term of a later step by more than the tolerance.
     let ours = Array2::from_shape_vec(losses.dim(), ours)?;
     within("losses", rel_l2(&ours, &losses)?, case.tolerance("loss_rel")?)?;
     traced.check_changes(case, IRN_PARAM_MAX_ABS)?;
-    let displacement = array(&net.forward_eval(&image)?.displacement)?;
+    let displacement = array(&machine.displacement(&net, &images)?)?;
     let means = displacement.mean_axis(Axis(3)).and_then(|rows| rows.mean_axis(Axis(2)));
-    let means = means.context("a mean")?;
+    let means = means.context("a mean")? - array(net.mean_shift.var())?;
     // The index has no tolerance for these either; they move with the parameters' changes, by about 1.
     let limit = case.tolerance("delta_norm_rel")?;
     within("mean displacement", max_abs(&means, &case.f32("out.dp_means_after3")?)?, limit)
 }
 
 /// The label at a quarter of its size, as the loader gives it.
-fn reduced(case: &Case) -> Result<Tensor> {
+fn reduced(case: &Case) -> Result<Vec<Array2<u8>>> {
     let full: Array3<u8> = shaped(case.u8("in.full_label")?)?;
     let each: Vec<Array2<u8>> = full.outer_iter().map(|label| quarter(label)).collect();
     let views: Vec<_> = each.iter().map(|label| label.view()).collect();
     let ours = ndarray::stack(Axis(0), &views)?;
     let theirs = case.u8("out.reduced_label")?.into_dimensionality::<Ix3>()?;
     within("reduced label", disagreement(&ours, &theirs)?, case.tolerance("reduced_label")?)?;
-    let shape = ours.dim();
-    Ok(Tensor::from_vec(ours.iter().copied().collect::<Vec<u8>>(), shape, &Device::Cpu)?)
+    Ok(each)
 }

@@ -53,14 +53,24 @@ pub fn seed_of(case: &Case) -> Result<u64> {
 
 /// ResNet-50 CAM network for 20 classes with the golden parameters of `seed`.
 pub fn cam_net(seed: u64) -> Result<CamNet> {
-    let net = CamNet::new(&mut Weights::seeded(0, &Device::Cpu), resnet50()?, 1.0, 20)?;
+    cam_net_on(seed, &Device::Cpu)
+}
+
+/// The same on a device.
+pub fn cam_net_on(seed: u64, device: &Device) -> Result<CamNet> {
+    let net = CamNet::new(&mut Weights::seeded(0, device), resnet50()?, 1.0, 20)?;
     fill(seed, |f| net.visit(&mut |param| f(param)))?;
     Ok(net)
 }
 
 /// ResNet-50 IRNet with the golden parameters of `seed`.
 pub fn irnet(seed: u64) -> Result<IrNet> {
-    let net = IrNet::new(&mut Weights::seeded(0, &Device::Cpu), resnet50()?, 1.0)?;
+    irnet_on(seed, &Device::Cpu)
+}
+
+/// The same on a device.
+pub fn irnet_on(seed: u64, device: &Device) -> Result<IrNet> {
+    let net = IrNet::new(&mut Weights::seeded(0, device), resnet50()?, 1.0)?;
     fill(seed, |f| net.visit(&mut |param| f(param)))?;
     Ok(net)
 }
@@ -74,7 +84,8 @@ pub fn fill<'a>(seed: u64, visit: impl FnOnce(&mut dyn FnMut(&'a Param))) -> Res
     let mut outcome = Ok(());
     visit(&mut |param| {
         let result = parameter(seed, &param.name, param.var().dims());
-        let result = result.and_then(|tensor| Ok(param.var().set(&tensor)?));
+        let result = result
+            .and_then(|tensor| Ok(param.var().set(&tensor.to_device(param.var().device())?)?));
         outcome = std::mem::replace(&mut outcome, Ok(())).and(result);
     });
     outcome
