@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::gemm_conv::{Finish, forward, product, with_buffer};
 use super::im2col::{Geometry, gather, scatter};
-use super::slices::Shared;
+use super::slices::{self, Shared};
 
 /// A tile's copy of the input, longer than in the forward pass: longer products pay.
 const BYTES: usize = 4 << 20;
@@ -88,21 +88,46 @@ pub fn turned_kernel(g: &Geometry, weights: &[f32], scale: Option<&[f32]>) -> Ve
     const CHANNELS: usize = 16;
     let taps = g.kernel * g.kernel;
     let row = g.c_out * taps;
-    let mut turned = vec![0f32; g.c_in * row];
+    // SAFETY: the rows are written from end to end.
+    let mut turned = unsafe { slices::uninitialised(g.c_in * row) };
     turned.par_chunks_mut(CHANNELS * row).enumerate().for_each(|(block, rows)| {
         let first = block * CHANNELS * taps;
+        let len = rows.len() / row * taps;
         for c_out in 0..g.c_out {
             let scale = scale.map_or(1.0, |scale| scale[c_out]);
-            let source = weights[c_out * g.depth() + first..].chunks_exact(taps);
-            for (row, source) in rows.chunks_exact_mut(row).zip(source) {
-                let target = &mut row[c_out * taps..][..taps];
-                for (target, &source) in target.iter_mut().zip(source.iter().rev()) {
-                    *target = source * scale;
-                }
+            let source = &weights[c_out * g.depth() + first..][..len];
+            match taps {
+                1 => turn::<1>(source, scale, rows, c_out, row),
+                9 => turn::<9>(source, scale, rows, c_out, row),
+                49 => turn::<49>(source, scale, rows, c_out, row),
+                _ => turn_any(source, scale, rows, c_out * taps..(c_out + 1) * taps, row),
             }
         }
     });
     turned
+}
+
+/// The kernels of an output channel go to the rows of their input channels.
+fn turn<const TAPS: usize>(
+    source: &[f32],
+    scale: f32,
+    rows: &mut [f32],
+    c_out: usize,
+    row: usize,
+) {
+    let (kernels, _) = source.as_chunks::<TAPS>();
+    for (kernel, row) in kernels.iter().zip(rows.chunks_exact_mut(row)) {
+        let target = &mut row.as_chunks_mut::<TAPS>().0[c_out];
+        *target = std::array::from_fn(|tap| kernel[TAPS - 1 - tap] * scale);
+    }
+}
+
+/// The same for kernels of a size that no network has.
+fn turn_any(source: &[f32], scale: f32, rows: &mut [f32], place: Range<usize>, row: usize) {
+    for (kernel, row) in source.chunks_exact(place.len()).zip(rows.chunks_exact_mut(row)) {
+        let turned = kernel.iter().rev();
+        row[place.clone()].iter_mut().zip(turned).for_each(|(to, from)| *to = from * scale);
+    }
 }
 
 /// `(c_in * kernel^2, c_out)`, scaled.

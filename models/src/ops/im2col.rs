@@ -124,6 +124,9 @@ impl Geometry {
 /// Copies `x`, some channels of one image, to `columns`, `(channels * kernel^2, rows * columns_out)`.
 pub fn gather(g: &Geometry, x: &[f32], rows: &Range<usize>, columns: &mut [f32]) {
     let width_out = g.columns_out();
+    if g.stride == 1 && width_out == g.width && g.padding < g.width {
+        return gather_same(g, x, rows, columns);
+    }
     g.walk(x.len() / (g.height * g.width), rows, |line, input, kx| {
         let target = &mut columns[line * width_out..(line + 1) * width_out];
         let Some(input) = input else { return target.fill(0.0) };
@@ -141,6 +144,51 @@ pub fn gather(g: &Geometry, x: &[f32], rows: &Range<usize>, columns: &mut [f32])
             target[inside].iter_mut().zip(source).for_each(|(target, source)| *target = *source);
         }
     });
+}
+
+/// [`gather`] where output rows are as long as input rows: all rows under a weight are one piece of the plane,
+/// of which what came around the edges is padding.
+fn gather_same(g: &Geometry, x: &[f32], rows: &Range<usize>, columns: &mut [f32]) {
+    let (width, pixels) = (g.width, rows.len() * g.width);
+    let mut lines = columns.chunks_exact_mut(pixels);
+    for plane in x.chunks_exact(g.height * width) {
+        for (ky, kx) in (0..g.kernel).flat_map(|ky| (0..g.kernel).map(move |kx| (ky, kx))) {
+            let Some(line) = lines.next() else { return };
+            // Input rows of this weight: the first output row's lies `ky - padding` below it.
+            let above = (g.padding.saturating_sub(rows.start + ky)).min(rows.len());
+            let last = (g.height + g.padding).saturating_sub(rows.start + ky);
+            let inside = above..last.clamp(above, rows.len());
+            line[..above * width].fill(0.0);
+            line[inside.end * width..].fill(0.0);
+            shift_rows(
+                &plane[(rows.start + inside.start + ky).saturating_sub(g.padding) * width..],
+                (kx, g.padding, width),
+                &mut line[inside.start * width..inside.end * width],
+            );
+        }
+    }
+}
+
+/// Rows of `width` values of `source` by `kx - padding` to the left; zeros where they end.
+fn shift_rows(
+    source: &[f32],
+    (kx, padding, width): (usize, usize, usize),
+    line: &mut [f32],
+) {
+    let len = line.len();
+    if kx <= padding {
+        let shift = padding - kx;
+        if len > 0 {
+            line[shift..].copy_from_slice(&source[..len - shift]);
+        }
+        line.chunks_exact_mut(width).for_each(|row| row[..shift].fill(0.0));
+    } else {
+        let shift = kx - padding;
+        if len > 0 {
+            line[..len - shift].copy_from_slice(&source[shift..len]);
+        }
+        line.chunks_exact_mut(width).for_each(|row| row[width - shift..].fill(0.0));
+    }
 }
 
 /// The transpose of [`gather`]: adds `columns` to `dx`.
