@@ -2,6 +2,7 @@
 # Builds (or tests) the programs with CUDA, on a machine that needs neither a GPU nor a CUDA installation.
 #
 #   scripts/cuda/build.sh                build the programs
+#   scripts/cuda/build.sh compile        the tests and the bench, without running them
 #   scripts/cuda/build.sh bench          our figures beside PyTorch's, on the GPU
 #   scripts/cuda/build.sh test [FILTER]  the GPU's tests: on the GPU, or without one on a fake one (fake/)
 #
@@ -83,6 +84,10 @@ case "${1:-build}" in
         fi
         # One at a time: they share one GPU.
         cargo test --release --workspace --features cuda -- "${2:-cuda::}" --test-threads 1
+        ;;
+    compile)
+        cargo test --release --workspace --features cuda --no-run
+        cargo bench --workspace --features cuda --bench cuda --no-run
         ;;
     bench)
         shift

@@ -1,7 +1,8 @@
 //! Convolutions by cuDNN: forward, gradient of the input, gradient of the filter.
 //!
 //! How to compute one is chosen once for each shape, by cuDNN's own estimate, which tries nothing out: among the
-//! ways that give the same bits every time, the fastest whose working memory fits. The working memory is shared
+//! ways that give the same bits every time (cuDNN has one for every shape so far), the fastest whose working memory
+//! fits. The working memory is shared
 //! by all, as they come one after the other.
 
 use std::cell::RefCell;
@@ -126,16 +127,20 @@ impl Convolutions {
     }
 }
 
-/// The first of the estimated ways, fastest first, that works, repeats itself and fits.
+/// The first of the estimated ways, fastest first, that works, fits and repeats itself; one that does not repeat
+/// itself where there is no other.
 macro_rules! first_fit {
-    ($results:expr, $count:expr, $way:path) => {
-        $results[..$count as usize]
-            .iter()
-            .filter(|found| found.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS)
-            .filter(|found| found.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC)
-            .find(|found| found.memory <= MOST)
-            .map(|found| ($way(found.algo), found.memory))
-    };
+    ($results:expr, $count:expr, $way:path) => {{
+        let fit = |repeats: bool| {
+            let same = sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC;
+            let mut found = $results[..$count as usize].iter();
+            found.find(|found| {
+                let works = found.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS;
+                works && found.memory <= MOST && (found.determinism == same || !repeats)
+            })
+        };
+        fit(true).or_else(|| fit(false)).map(|found| ($way(found.algo), found.memory))
+    }};
 }
 
 /// # Safety

@@ -28,8 +28,8 @@ fn device() -> Option<(Device, CudaDevice)> {
 /// What is compared: tensors of main memory.
 type Results = Vec<(String, Tensor)>;
 
-/// Everything that `run` gives on the GPU is what it gives on the processor, to within `tolerance` of the
-/// largest value.
+/// Everything that is given on the GPU is what is given on the processor: to within `tolerance` of the largest value
+/// in f32; in bf16, where some values change sides of a ReLU, to within that of the length of all values.
 fn agree(
     precision: Precision,
     tolerance: f64,
@@ -45,11 +45,17 @@ fn agree(
         assert_eq!(ours.dims(), theirs.dims(), "{name}");
         let ours = ours.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let theirs = theirs.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let largest = theirs.iter().fold(1e-6f64, |largest, x| largest.max(f64::from(x.abs())));
-        for (i, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
-            let apart = f64::from((ours - theirs).abs()) / largest;
-            assert!(apart <= tolerance, "{name}[{i}]: {ours}, not {theirs}");
-        }
+        let apart = |(ours, theirs): (&f32, &f32)| f64::from((ours - theirs).abs());
+        let pairs = || ours.iter().zip(&theirs);
+        let (distance, size) = if precision == Precision::Bf16 {
+            let length = |sum: f64| sum.sqrt().max(1e-6);
+            let size = theirs.iter().map(|x| f64::from(*x).powi(2)).sum();
+            (pairs().map(|pair| apart(pair).powi(2)).sum::<f64>().sqrt(), length(size))
+        } else {
+            let largest = theirs.iter().fold(1e-6f64, |most, x| most.max(f64::from(x.abs())));
+            (pairs().map(apart).fold(0.0, f64::max), largest)
+        };
+        assert!(distance <= tolerance * size, "{name}: {distance:e} apart, size {size:e}");
     }
 }
 
@@ -121,7 +127,7 @@ fn units<E: Engine>(engine: &E, device: &Device) -> Result<Results> {
 #[test]
 fn convolutions_and_what_follows_them() {
     agree(Precision::F32, 1e-4, units, units);
-    agree(Precision::Bf16, 4e-2, units, units);
+    agree(Precision::Bf16, 0.1, units, units);
 }
 
 fn others<E: Engine>(engine: &E, device: &Device) -> Result<Results> {
@@ -178,7 +184,7 @@ fn others<E: Engine>(engine: &E, device: &Device) -> Result<Results> {
 #[test]
 fn everything_else_of_a_network() {
     agree(Precision::F32, 1e-4, others, others);
-    agree(Precision::Bf16, 4e-2, others, others);
+    agree(Precision::Bf16, 2e-2, others, others);
 }
 
 const CLASSES: usize = 5;
@@ -227,7 +233,7 @@ fn the_classifier_learns_the_same() {
             Ok(results)
         };
         agree(Precision::F32, 2e-3, on_cpu, on_gpu);
-        agree(Precision::Bf16, 0.5, on_cpu, on_gpu);
+        agree(Precision::Bf16, 0.2, on_cpu, on_gpu);
     }
 }
 
