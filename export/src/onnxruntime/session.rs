@@ -1,5 +1,5 @@
 //! A network ready to run. On a GPU it is opened with the proof that it runs there, see
-//! [`placement`](super::placement).
+//! [`placement`].
 
 use std::path::Path;
 
