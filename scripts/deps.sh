@@ -6,7 +6,7 @@
 #   scripts/deps.sh            what building and running need
 #   scripts/deps.sh python     also h5py and numpy, for the test that reads the store from Python
 #   scripts/deps.sh cuda       also ONNX Runtime's CUDA build and CUDA's libraries, for inference on an NVIDIA
-#                              GPU (1.4 GB to fetch, 2.4 GB on disk; x86-64; the driver must be there already)
+#                              GPU (1.4 GB to fetch, 2.1 GB on disk; x86-64; the driver must be there already)
 set -eu
 cd "$(dirname "$0")/.."
 

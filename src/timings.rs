@@ -49,12 +49,37 @@ pub fn read(out: &Path) -> Result<Vec<Timing>> {
             Some(known) => {
                 known.seconds += timing.seconds;
                 known.images += timing.images;
-                if !known.device.contains(&timing.device) {
-                    known.device = format!("{}, then {}", known.device, timing.device);
-                }
+                known.device = both(&known.device, &timing.device);
             }
             None => summed.push(timing),
         }
     }
     Ok(summed)
+}
+
+/// Two devices in words, one where they are the same.
+fn both(first: &str, then: &str) -> String {
+    match (first, then) {
+        ("", only) | (only, "") => only.to_string(),
+        (first, then) if first.contains(then) => first.to_string(),
+        (first, then) => format!("{first}, then {then}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_a_stage_are_summed_and_their_devices_named() {
+        let dir = tempfile::tempdir().unwrap();
+        for device in ["", "CPU", "CUDA 0", "CPU", ""] {
+            let timing =
+                Timing { stage: "cam".into(), seconds: 2.0, images: 3, device: device.into() };
+            append(dir.path(), &timing).unwrap();
+        }
+        let device = "CPU, then CUDA 0".to_string();
+        let summed = Timing { stage: "cam".into(), seconds: 10.0, images: 15, device };
+        assert_eq!(read(dir.path()).unwrap(), [summed]);
+    }
 }

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use prost::Message;
 
 use crate::form::Precision;
-use crate::info::ModelInfo;
+use crate::info::{ModelInfo, NetworkKind};
 use crate::onnx::{
     AttributeProto, Dim, FLOAT16, GraphProto, ModelProto, NodeProto, TensorProto, TypeProto,
     ValueInfoProto,
@@ -25,9 +25,10 @@ use crate::onnx::{
 /// Beginning of the names of what is added.
 const SCOPE: &str = "canvas";
 
-/// Whether the model can be rewritten: operations between 8-bit maps can't.
+/// Whether the model is one that can be rewritten: the CAM network, not with 8-bit maps. IRNet's group norms see
+/// all of their input.
 pub fn takes_canvas(info: &ModelInfo) -> bool {
-    info.form.precision != Precision::Int8
+    info.network == NetworkKind::Cam && info.form.precision != Precision::Int8
 }
 
 /// The model `bytes` with a photo of four channels, `(batch, 4, height, width)`: the last is 1 inside the photo

@@ -16,8 +16,8 @@ use ndarray::{Array4, ArrayView4, s};
 /// Side of the canvas for a side of a photo: steps of an eighth or less from 512 on.
 pub fn canvas(side: usize) -> usize {
     let step = match side {
-        ..=512 => 64,
-        ..=1024 => 128,
+        ..513 => 64,
+        513..1025 => 128,
         _ => 256,
     };
     side.next_multiple_of(step)

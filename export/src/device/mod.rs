@@ -7,7 +7,7 @@
 //! | [`driver`] | NVIDIA's driver, asked without linking it |
 //! | `calls` | its functions, with their types |
 //! | [`libraries`] | CUDA's own libraries, found and loaded |
-//! | [`decide`] | the wish against the machine: the places where sessions are opened |
+//! | [`mod@decide`] | the wish against the machine: the places where sessions are opened |
 //! | `probe` | one convolution on a device, to be sure |
 
 mod calls;

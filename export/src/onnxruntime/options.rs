@@ -31,7 +31,7 @@ pub struct SessionOptions {
     /// Inputs and outputs lie in memory that stays from run to run and that a GPU reads and writes itself,
     /// see [`super::bound`].
     pub bound: bool,
-    /// The photo has a fourth channel, see [`crate::padded`].
+    /// The photo has a fourth channel where the model takes one, see [`crate::padded`].
     pub padded: bool,
 }
 

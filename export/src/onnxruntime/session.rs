@@ -1,5 +1,5 @@
 //! A network ready to run. On a GPU it is opened with the proof that it runs there, see
-//! [`placement`](super::placement).
+//! [`placement`].
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ impl Pixel for u8 {}
 /// A network ready to run. One session a worker: running needs `&mut`.
 pub struct Session {
     // Dropped first: its memory is the session's.
-    bound: Option<Bound>,
+    bound: Option<Box<Bound>>,
     session: OrtSession,
     input: String,
     outputs: Vec<String>,
@@ -103,7 +103,7 @@ impl Session {
         let open = |mut builder: SessionBuilder| -> Result<Self> {
             let mut session = Self::with_outputs(commit(&mut builder).map_err(plain)?, outputs)?;
             if options.bound {
-                session.bound = Some(Bound::new(&session.session, options.place)?);
+                session.bound = Some(Box::new(Bound::new(&session.session, options.place)?));
             }
             Ok(session)
         };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use irn::overlap::{overlapped, pool};
 use irn::runtime::{CamModel, IrnModel, Padding, Relations, Workers, irn_pair};
 use irn_export::form::{Form, Precision};
+use irn_export::padded::padded;
 use irn_export::{NetworkKind, SessionOptions};
 use irn_models::resnet::BACKBONES;
 use irn_models::{Backbone, weights::splitmix};
@@ -63,9 +64,16 @@ fn a_canvas_changes_nothing_inside_the_photo() {
 fn other_networks_get_no_canvas() {
     let dir = tempfile::tempdir().unwrap();
     let path = exported(dir.path(), NetworkKind::Irn, BACKBONES[0], Precision::F32);
+    let error = padded(&fs_err::read(&path).unwrap()).unwrap_err();
+    assert!(format!("{error:#}").contains("which the CAM network has not"), "{error:#}");
+    // All sessions on a GPU are opened with the same options.
     let options = SessionOptions { padded: true, ..SessionOptions::default() };
-    let error = format!("{:#}", IrnModel::open_with(&path, &options).err().unwrap());
-    assert!(error.contains("which the CAM network has not"), "{error}");
+    let [mut plain, mut same] =
+        [SessionOptions::default(), options].map(|o| IrnModel::open_with(&path, &o).unwrap());
+    let padding = Padding { crop: 48, compat: false };
+    let photo = photo((40, 50), 1);
+    let expected = irn_pair(&mut plain, photo.view(), padding).unwrap();
+    assert_eq!(expected, irn_pair(&mut same, photo.view(), padding).unwrap());
 }
 
 #[test]
