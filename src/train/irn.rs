@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 use irn_models::checkpoint;
+use irn_models::tape::Processor;
 use irn_models::{IrNet, Param};
 use ndarray::{Array2, Array3};
 use rand_chacha::ChaCha8Rng;
@@ -29,6 +30,7 @@ struct IrnTask<'a> {
     items: Vec<&'a Item>,
     store: &'a Store,
     config: &'a Config,
+    engine: Processor,
 }
 
 impl Task for IrnTask<'_> {
@@ -62,7 +64,8 @@ impl Task for IrnTask<'_> {
         let images = samples::images(&images, &Device::Cpu)?;
         let labels = samples::labels(&labels, &Device::Cpu)?;
         let (radius, classes) = (self.config.irn.radius, self.config.data.classes.len());
-        let (terms, gradients) = self.net.relation_gradients(&images, &labels, radius, classes)?;
+        let step = self.net.relation_gradients(&self.engine, &images, &labels, radius, classes);
+        let (terms, gradients) = step?;
         let parts = vec![
             ("positive affinity", terms.pos_aff),
             ("negative affinity", terms.neg_aff),
@@ -129,7 +132,7 @@ pub fn train_irn(
     let momentum = optim.momentum.unwrap_or(optim.weight_decay);
     let groups = groups(&net, optim.rate, optim.weight_decay);
     let mut optimizer = PolySgd::new(groups, momentum, optim.power, steps);
-    let task = IrnTask { net: &net, items, store, config };
+    let task = IrnTask { net: &net, items, store, config, engine: Processor::frozen() };
     let setting = Setting {
         optim,
         seed: config.run.seed,

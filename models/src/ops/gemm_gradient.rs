@@ -108,13 +108,7 @@ pub fn turned_kernel(g: &Geometry, weights: &[f32], scale: Option<&[f32]>) -> Ve
 }
 
 /// The kernels of an output channel go to the rows of their input channels.
-fn turn<const TAPS: usize>(
-    source: &[f32],
-    scale: f32,
-    rows: &mut [f32],
-    c_out: usize,
-    row: usize,
-) {
+fn turn<const TAPS: usize>(source: &[f32], scale: f32, rows: &mut [f32], c_out: usize, row: usize) {
     let (kernels, _) = source.as_chunks::<TAPS>();
     for (kernel, row) in kernels.iter().zip(rows.chunks_exact_mut(row)) {
         let target = &mut row.as_chunks_mut::<TAPS>().0[c_out];

@@ -170,11 +170,7 @@ fn gather_same(g: &Geometry, x: &[f32], rows: &Range<usize>, columns: &mut [f32]
 }
 
 /// Rows of `width` values of `source` by `kx - padding` to the left; zeros where they end.
-fn shift_rows(
-    source: &[f32],
-    (kx, padding, width): (usize, usize, usize),
-    line: &mut [f32],
-) {
+fn shift_rows(source: &[f32], (kx, padding, width): (usize, usize, usize), line: &mut [f32]) {
     let len = line.len();
     if kx <= padding {
         let shift = padding - kx;

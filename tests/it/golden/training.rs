@@ -236,8 +236,9 @@ fn irn_training(case: &Case) -> Result<()> {
     let image = tensor(&case.f32("in.x")?)?;
     let losses: Array2<f32> = shaped(case.f32("out.losses")?)?;
     let mut ours = Vec::new();
+    let engine = Processor::frozen();
     for step in 0..losses.nrows() {
-        let (terms, grads) = net.relation_gradients(&image, &label, radius, 20)?;
+        let (terms, grads) = net.relation_gradients(&engine, &image, &label, radius, 20)?;
         let total = terms.total.to_scalar::<f32>()?;
         ours.extend([terms.pos_aff, terms.neg_aff, terms.dp_fg, terms.dp_bg, total]);
         if step == 0 {
