@@ -156,7 +156,7 @@ pub unsafe fn finish_tile(
         match residual {
             Some(residual) => {
                 let residual = &residual[start..start + pixels];
-                y.iter_mut().zip(residual).for_each(|(y, r)| *y = clip(*y * scale + shift + r));
+                y.iter_mut().zip(residual).for_each(|(y, r)| *y = clip(*y * scale + (shift + r)));
             }
             None => y.iter_mut().for_each(|y| *y = clip(*y * scale + shift)),
         }
