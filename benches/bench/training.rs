@@ -73,8 +73,9 @@ pub fn irn(inputs: &Inputs) -> Result<Measured> {
     };
     let groups = irn_training::groups(&net, RATE, WEIGHT_DECAY);
     let mut optimizer = PolySgd::new(groups, WEIGHT_DECAY, 0.9, STEPS);
+    let engine = Processor::frozen();
     let step = || {
-        let (terms, gradients) = net.relation_gradients(&image, &label, 10, 20)?;
+        let (terms, gradients) = net.relation_gradients(&engine, &image, &label, 10, 20)?;
         optimizer.step(&gradients, &Machine::processor())?;
         Ok(terms.total.to_scalar::<f32>()?)
     };

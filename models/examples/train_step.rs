@@ -27,7 +27,8 @@ fn main() -> Result<()> {
         let mut params = Vec::new();
         net.visit_edge(&mut |param| params.push(param.clone()));
         net.visit_displacement(&mut |param| params.push(param.clone()));
-        time(steps, &params, || Ok(net.relation_gradients(&images, &label, 10, 20)?.1))
+        let engine = Processor::frozen();
+        time(steps, &params, || Ok(net.relation_gradients(&engine, &images, &label, 10, 20)?.1))
     } else {
         let net = CamNet::new(&mut Weights::seeded(0, &device), BACKBONES[2], 1.0, 20)?;
         let targets = Tensor::zeros((batch, 20), DType::F32, &device)?;

@@ -5,12 +5,13 @@
 //! their outputs, and each image passes that on in its turn.
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor, Var};
+use candle_core::{Device, Result, Tensor, Var};
 
 use crate::branches::{Branches, Pass};
 use crate::ops::head::Map;
 use crate::ops::relation_loss::{RelationLoss, relation_loss};
 use crate::ops::slices;
+use crate::tape::{self, Processor, Tape};
 use crate::{IrNet, Relations};
 
 /// Images that go through the backbone together: enough for every processor at its deepest layers, whose
@@ -20,21 +21,21 @@ const TOGETHER: usize = 4;
 impl IrNet {
     /// The loss of a batch, and its gradients with respect to the branches' parameters.
     ///
-    /// `images` is `(batch, 3, h, w)`; for the other arguments see [`relation_loss`].
+    /// `engine` computes the backbone; `images` is `(batch, 3, h, w)`; for the other arguments see [`relation_loss`].
     ///
     /// # Errors
     /// Shapes that do not fit together, an empty batch.
     pub fn relation_gradients(
         &self,
+        engine: &Processor,
         images: &Tensor,
         label: &Tensor,
         radius: usize,
         classes: usize,
     ) -> Result<(RelationLoss, GradStore)> {
-        let stages = self.stages(images)?;
+        let stages = self.stages(engine, images)?;
         let branches = Branches::new(self)?;
-        let passes = stages.iter().map(|stages| with_maps(stages, |maps| Ok(branches.run(maps))));
-        let passes = passes.collect::<Result<Vec<_>>>()?;
+        let passes: Vec<Pass> = stages.iter().map(|stages| branches.run(stages.maps())).collect();
         let outputs = outputs(&stages, &passes)?;
         let loss = relation_loss(&outputs.edge, &outputs.displacement, label, radius, classes)?;
         let wanted = loss.total.backward()?;
@@ -42,10 +43,8 @@ impl IrNet {
         for (image, (stages, pass)) in stages.iter().zip(passes).enumerate() {
             let edge = wanted_of(&wanted, &outputs.edge, image)?;
             let displacement = wanted_of(&wanted, &outputs.displacement, image)?;
-            let gradients = with_maps(stages, |maps| {
-                slices::with([&edge, &displacement], |wanted| {
-                    Ok(branches.gradients(maps, &pass, wanted))
-                })
+            let gradients = slices::with([&edge, &displacement], |wanted| {
+                Ok(branches.gradients(stages.maps(), &pass, wanted))
             })?;
             match &mut sum {
                 Some(sum) => add(sum, &gradients),
@@ -56,17 +55,15 @@ impl IrNet {
     }
 
     /// The backbone's outputs on each image.
-    fn stages(&self, images: &Tensor) -> Result<Vec<[Tensor; 5]>> {
+    fn stages(&self, engine: &Processor, images: &Tensor) -> Result<Vec<Stages>> {
         let batch = images.dim(0)?;
         let mut stages = Vec::with_capacity(batch);
         for start in (0..batch).step_by(TOGETHER) {
             let count = TOGETHER.min(batch - start);
-            let maps = self.resnet.forward(&images.narrow(0, start, count)?)?;
-            for image in 0..count {
-                let [a, b, c, d, e] = &maps;
-                let of = |map: &Tensor| map.narrow(0, image, 1);
-                stages.push([of(a)?, of(b)?, of(c)?, of(d)?, of(e)?]);
-            }
+            let tape = Tape::new(engine);
+            let maps = self.resnet.forward(&tape.load(&images.narrow(0, start, count)?)?)?;
+            let maps = maps.map(|map| map.map().clone());
+            stages.extend((0..count).map(|image| Stages { maps: maps.clone(), image }));
         }
         Ok(stages)
     }
@@ -85,16 +82,20 @@ impl IrNet {
     }
 }
 
-/// Calls `f` with the backbone's outputs on an image.
-fn with_maps<R>(stages: &[Tensor; 5], f: impl FnOnce([Map; 5]) -> Result<R>) -> Result<R> {
-    let mut sizes = [(0, 0); 5];
-    for (size, stage) in sizes.iter_mut().zip(stages) {
-        let (_, _, height, width) = stage.dims4()?;
-        *size = (height, width);
+/// The backbone's outputs on several images, and which of them is meant.
+struct Stages {
+    maps: [tape::Map; 5],
+    image: usize,
+}
+
+impl Stages {
+    fn maps(&self) -> [Map<'_>; 5] {
+        self.maps.each_ref().map(|map| {
+            let [_, channels, height, width] = map.shape();
+            let len = channels * height * width;
+            Map::new(&map.values()[self.image * len..][..len], (height, width))
+        })
     }
-    slices::with(stages.each_ref(), |values| {
-        f(std::array::from_fn(|i| Map::new(values[i], sizes[i])))
-    })
 }
 
 fn add(sum: &mut [Vec<f32>], other: &[Vec<f32>]) {
@@ -104,15 +105,13 @@ fn add(sum: &mut [Vec<f32>], other: &[Vec<f32>]) {
 }
 
 /// Both branches' outputs of all images as variables of their own.
-fn outputs(stages: &[[Tensor; 5]], passes: &[Pass]) -> Result<Relations<Var>> {
-    let Some([_, quarter, ..]) = stages.first() else {
-        candle_core::bail!("a batch without images")
-    };
-    let (_, _, height, width) = quarter.dims4()?;
+fn outputs(stages: &[Stages], passes: &[Pass]) -> Result<Relations<Var>> {
+    let Some(first) = stages.first() else { candle_core::bail!("a batch without images") };
+    let [_, _, height, width] = first.maps[1].shape();
     let stack = |channels: usize, map: &dyn Fn(&Pass) -> &[f32]| {
         let values: Vec<f32> = passes.iter().flat_map(map).copied().collect();
         let shape = (passes.len(), channels, height, width);
-        Var::from_tensor(&Tensor::from_vec(values, shape, quarter.device())?)
+        Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu)?)
     };
     Ok(Relations {
         edge: stack(1, &|pass| &pass.edge)?,
@@ -128,13 +127,11 @@ fn wanted_of(wanted: &GradStore, output: &Var, image: usize) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
     use crate::Weights;
     use crate::ops::testing::{self, numbers};
     use crate::resnet::BACKBONES;
-    use crate::tape::{Engine, Processor, Tape};
+    use crate::tape::Engine;
 
     #[test]
     fn agrees_with_the_whole_batch() {
@@ -142,8 +139,8 @@ mod tests {
         let images = numbers("images", &[3, 3, 52, 60]);
         let label = (0..3 * 13 * 15).map(|i: u32| [0u8, 1, 2, 255][(i / 5 % 4) as usize]);
         let label = Tensor::from_iter(label, &Device::Cpu).unwrap().reshape((3, 13, 15)).unwrap();
-        let (loss, ours) = net.relation_gradients(&images, &label, 4, 20).unwrap();
         let engine = Processor::default();
+        let (loss, ours) = net.relation_gradients(&engine, &images, &label, 4, 20).unwrap();
         let tape = Tape::new(&engine);
         let maps = net.forward(&tape.load(&images).unwrap()).unwrap();
         let outputs = [maps.edge, maps.displacement];
@@ -176,7 +173,8 @@ mod tests {
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let (loss, gradients) = net.relation_gradients(&images, &label, 3, 20).unwrap();
+                let (loss, gradients) =
+                    net.relation_gradients(&Processor::frozen(), &images, &label, 3, 20).unwrap();
                 let mut bits = vec![loss.total.to_scalar::<f32>().unwrap().to_bits()];
                 net.visit_displacement(&mut |param| {
                     let gradient = gradients.get(param.var()).unwrap().flatten_all().unwrap();

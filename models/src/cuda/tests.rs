@@ -242,10 +242,10 @@ fn relations_are_learnt_the_same() {
     let images = numbers("images", &[3, 3, 52, 60]);
     let label: Vec<u8> = (0..3 * 13 * 15).map(|i| [0u8, 1, 2, 255][i / 5 % 4]).collect();
     let net = |device: &Device| IrNet::new(&mut Weights::seeded(3, device), BACKBONES[0], 0.25);
-    let on_cpu = |_: &Processor, device: &Device| {
+    let on_cpu = |engine: &Processor, device: &Device| {
         let net = net(device)?;
         let wanted = Tensor::from_vec(label.clone(), (3, 13, 15), device)?;
-        let (loss, store) = net.relation_gradients(&images, &wanted, 4, 20)?;
+        let (loss, store) = net.relation_gradients(engine, &images, &wanted, 4, 20)?;
         let terms = [loss.bg_pos_aff, loss.fg_pos_aff, loss.pos_aff, loss.neg_aff];
         let terms = [&terms[..], &[loss.dp_fg, loss.dp_bg]].concat();
         let mut results = vec![("terms".into(), Tensor::new(terms, device)?)];

@@ -37,6 +37,17 @@ pub fn forward(layer: &Conv, g: &Geometry, x: &[f32], finish: Finish, y: &mut [f
     with_weights(layer, |weights| products::forward(g, x, weights, finish, y))
 }
 
+/// The same where no gradient goes through the output.
+pub fn frozen_forward(
+    layer: &Conv,
+    g: &Geometry,
+    x: &[f32],
+    finish: Finish,
+    y: &mut [f32],
+) -> Result<()> {
+    with_weights(layer, |weights| products::frozen_forward(g, x, weights, finish, y))
+}
+
 #[cfg(test)]
 mod tests {
     use candle_core::{DType, Device, Tensor, Var};

@@ -127,27 +127,37 @@ unsafe fn forward_tile(
     });
 }
 
+/// What happens to a tile once its products are written.
+///
 /// # Safety
-/// As [`forward_tile`], whose values are written.
-unsafe fn finish_tile(g: &Geometry, finish: Finish, image: usize, rows: &Range<usize>, y: Shared) {
+/// `y` is the whole output, and nobody else touches these rows of this image.
+pub unsafe fn finish_tile(
+    g: &Geometry,
+    finish: Finish,
+    image: usize,
+    rows: &Range<usize>,
+    y: Shared,
+) {
     let width = g.columns_out();
-    let lowest = if finish.relu { 0.0 } else { f32::NEG_INFINITY };
+    let Finish { scale, shift, residual, relu } = finish;
+    if scale.is_none() && shift.is_none() && residual.is_none() && !relu {
+        return;
+    }
+    let lowest = if relu { 0.0 } else { f32::NEG_INFINITY };
     // Unlike `max`, this keeps NaN: a diverged network must not look healthy.
     let clip = |y: f32| if y < lowest { lowest } else { y };
-    let as_is = finish.scale.is_none() && finish.shift.is_none() && !finish.relu;
     for channel in 0..g.c_out {
         let start = (image * g.c_out + channel) * g.pixels_out() + rows.start * width;
         let pixels = rows.len() * width;
         // SAFETY: the caller's promise.
         let y = unsafe { std::slice::from_raw_parts_mut(y.at(start), pixels) };
-        let scale = finish.scale.map_or(1.0, |scale| scale[channel]);
-        let shift = finish.shift.map_or(0.0, |shift| shift[channel]);
-        match finish.residual {
+        let scale = scale.map_or(1.0, |scale| scale[channel]);
+        let shift = shift.map_or(0.0, |shift| shift[channel]);
+        match residual {
             Some(residual) => {
                 let residual = &residual[start..start + pixels];
-                y.iter_mut().zip(residual).for_each(|(y, r)| *y = clip(*y * scale + shift + r));
+                y.iter_mut().zip(residual).for_each(|(y, r)| *y = clip(*y * scale + (shift + r)));
             }
-            None if as_is => {}
             None => y.iter_mut().for_each(|y| *y = clip(*y * scale + shift)),
         }
     }

@@ -22,8 +22,8 @@ use super::samples;
 
 /// Where a network trains.
 pub enum Machine {
-    /// The processor.
-    Processor(Box<Processor>),
+    /// The processor: an engine for the network that trains whole, one for that with a frozen backbone.
+    Processor(Box<[Processor; 2]>),
     /// A GPU.
     #[cfg(feature = "cuda")]
     Gpu(Gpu),
@@ -44,7 +44,7 @@ pub type Photos<'a> = &'a [&'a Array3<f32>];
 impl Machine {
     /// The processor.
     pub fn processor() -> Self {
-        Self::Processor(Box::default())
+        Self::Processor(Box::new([Processor::default(), Processor::frozen()]))
     }
 
     /// The device that the parameters are on.
@@ -69,9 +69,9 @@ impl Machine {
     ) -> Result<(Losses, GradStore)> {
         let targets = samples::multi_hot(keys, classes, &Device::Cpu)?;
         match self {
-            Self::Processor(engine) => {
+            Self::Processor(engines) => {
                 let images = samples::images(photos, &Device::Cpu)?;
-                let step = net.class_gradients(&**engine, &images, &targets)?;
+                let step = net.class_gradients(&engines[0], &images, &targets)?;
                 Ok((Losses::Here(vec![step.loss]), step.gradients))
             }
             #[cfg(feature = "cuda")]
@@ -117,10 +117,10 @@ impl Machine {
     ) -> Result<(Losses, GradStore)> {
         let labels = samples::labels(labels, &Device::Cpu)?;
         match self {
-            Self::Processor(_) => {
+            Self::Processor(engines) => {
                 let images = samples::images(photos, &Device::Cpu)?;
                 let (loss, gradients) =
-                    net.relation_gradients(&images, &labels, radius, classes)?;
+                    net.relation_gradients(&engines[1], &images, &labels, radius, classes)?;
                 let total = loss.total.to_scalar()?;
                 let terms = [loss.bg_pos_aff, loss.fg_pos_aff, loss.pos_aff, loss.neg_aff];
                 let losses = [&terms[..], &[loss.dp_fg, loss.dp_bg, total]].concat();

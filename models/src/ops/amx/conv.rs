@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::scratch::{self, Scratch, part};
 use super::split::{self, Rows};
 use super::tiles::{BLOCK, BLOCK_LINES, Line, Sums, multiply};
+use crate::ops::gemm_conv::{Finish, finish_tile};
 use crate::ops::gemm_gradient::{transposed, turned_kernel};
 use crate::ops::im2col::{Geometry, gather, scatter};
 use crate::ops::slices::{self, Shared};
@@ -63,8 +64,8 @@ impl Weights {
     }
 }
 
-/// [`crate::ops::gemm_conv::forward`] without anything added.
-pub fn forward(g: &Geometry, x: &[f32], weights: &[f32], y: &mut [f32]) {
+/// See [`crate::ops::gemm_conv::forward`].
+pub fn forward(g: &Geometry, x: &[f32], weights: &[f32], finish: Finish, y: &mut [f32]) {
     let weights = Weights::new(g, weights);
     let rows = tile_rows(g);
     let tiles = g.rows_out().div_ceil(rows);
@@ -78,6 +79,8 @@ pub fn forward(g: &Geometry, x: &[f32], weights: &[f32], y: &mut [f32]) {
             let sums = product(g, x, &weights, &rows, scratch);
             // SAFETY: each task has an image and rows of its own.
             unsafe { write_tile(g, image, &rows, sums, y) };
+            // SAFETY: as above, and the values are written now.
+            unsafe { finish_tile(g, finish, image, &rows, y) };
         });
     });
 }
@@ -155,7 +158,7 @@ pub fn input_gradient(
     dx: &mut [f32],
 ) {
     let Some(turned) = g.turned() else { return scattered(g, weights, scale, dy, dx) };
-    forward(&turned, dy, &turned_kernel(g, weights, scale), dx);
+    forward(&turned, dy, &turned_kernel(g, weights, scale), Finish::default(), dx);
 }
 
 /// The product of the turned weights and the gradient, added up where its columns came from.

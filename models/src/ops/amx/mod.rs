@@ -7,7 +7,11 @@ mod scratch;
 mod split;
 mod tiles;
 
-pub use self::{conv::input_gradient, detect::present, gradient::weight_gradient};
+pub use self::{
+    conv::{forward, input_gradient},
+    detect::present,
+    gradient::weight_gradient,
+};
 
 #[cfg(test)]
 mod tests;

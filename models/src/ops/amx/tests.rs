@@ -99,9 +99,15 @@ fn convolutions_agree_with_the_portable_path() {
             y
         };
         let len = images * g.image_out();
-        let theirs = run(len, &|y| gemm_conv::forward(&g, &x, &weights, Finish::default(), y));
-        near(&run(len, &|y| super::conv::forward(&g, &x, &weights, y)), &theirs, g.depth());
-        for scale in [None, Some(&scale[..])] {
+        let residual = values("residual", len);
+        let scale = Some(&scale[..]);
+        let finish = Finish { scale, shift: scale, residual: Some(&residual), relu: true };
+        for finish in [Finish::default(), finish] {
+            let theirs = run(len, &|y| gemm_conv::forward(&g, &x, &weights, finish, y));
+            let ours = run(len, &|y| super::forward(&g, &x, &weights, finish, y));
+            near(&ours, &theirs, g.depth());
+        }
+        for scale in [None, scale] {
             let theirs =
                 run(x.len(), &|dx| gemm_gradient::input_gradient(&g, &weights, scale, &dy, dx));
             let ours = run(x.len(), &|dx| super::input_gradient(&g, &weights, scale, &dy, dx));

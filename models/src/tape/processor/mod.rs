@@ -25,9 +25,16 @@ use shelf::Shelf;
 #[derive(Debug, Default)]
 pub struct Processor {
     shelf: Arc<Shelf>,
+    frozen: bool,
 }
 
 impl Processor {
+    /// For networks whose normalised convolutions are all frozen: their products need not be exact to the last
+    /// bit (see [`crate::ops`]' products).
+    pub fn frozen() -> Self {
+        Self { frozen: true, ..Self::default() }
+    }
+
     /// A map that `fill` writes, all of it.
     fn made(&self, shape: Shape, fill: impl FnOnce(&mut [f32])) -> Map {
         Map::made(&self.shelf, shape, fill)
@@ -74,7 +81,8 @@ impl Engine for Processor {
             residual: residual.map(Map::values),
             relu: layer.relu,
         };
-        self.tried(g.shape_out(), |y| conv::forward(&layer.conv, &g, x.values(), finish, y))
+        let run = if self.frozen { conv::frozen_forward } else { conv::forward };
+        self.tried(g.shape_out(), |y| run(&layer.conv, &g, x.values(), finish, y))
     }
 
     fn conv(&self, layer: &Conv, x: &Map) -> Result<Map> {
