@@ -56,8 +56,7 @@ pub struct Case {
     pub name: String,
     entry: Value,
     bytes: Vec<u8>,
-    /// By what tolerances are multiplied: 1, but for what follows the rounding of one machine.
-    pub slack: f64,
+    slack: f64,
 }
 
 impl Case {
@@ -67,6 +66,12 @@ impl Case {
 
     pub fn expected(&self) -> &Value {
         &self.entry["expected"]
+    }
+
+    /// The same with all tolerances so many times larger: for what follows the rounding of one machine.
+    #[cfg(feature = "cuda")]
+    pub fn with_slack(&self, slack: f64) -> Self {
+        Self { slack, ..self.clone() }
     }
 
     /// The tolerance called `key`; a case without it is an error, never a silent pass.

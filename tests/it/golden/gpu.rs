@@ -107,7 +107,7 @@ fn cuda_group_05_training() {
         // The three steps follow the rounding of the machine that made the case: PyTorch itself differs from it
         // by 1.8e-2 when it computes in f64, where the tolerance is 5e-3.
         name if name.starts_with("cam_train") => {
-            let case = &Case { slack: 4.0, ..case.clone() };
+            let case = &case.with_slack(4.0);
             training::cam_training(case, &machine, |net, image, label| {
                 Ok(net.class_gradients(&*gpu.engine(), image, label)?)
             })
