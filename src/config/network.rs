@@ -64,11 +64,6 @@ impl TrainPrecision {
             Self::Bf16 => "bf16",
         }
     }
-
-    /// Whether nothing needs to be said of it: trainings from before there was a choice are such.
-    fn is_f32(&self) -> bool {
-        *self == Self::F32
-    }
 }
 
 /// What both trainings have in common.
@@ -90,7 +85,6 @@ pub struct OptimConfig {
     /// Side of the square crops, pixels.
     pub crop: usize,
     /// In what products are computed.
-    #[serde(skip_serializing_if = "TrainPrecision::is_f32")]
     pub precision: TrainPrecision,
 }
 

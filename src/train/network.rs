@@ -10,7 +10,7 @@ use irn_models::{Backbone, Param, ResNet, Weights, calibrate};
 use serde_json::json;
 
 use super::samples;
-use crate::config::{Config, OptimConfig};
+use crate::config::{Config, OptimConfig, TrainPrecision};
 use crate::data::augment::{cam_sample, sample_rng};
 use crate::data::dataset::Dataset;
 use crate::data::photo::read_photo;
@@ -80,6 +80,11 @@ pub fn metadata(
     dataset: &Dataset,
     train: &OptimConfig,
 ) -> Metadata {
+    let mut training = json!(train);
+    if let (TrainPrecision::F32, Some(training)) = (train.precision, training.as_object_mut()) {
+        // As it was before there was a choice: such trainings are gone on with.
+        training.remove("precision");
+    }
     let names: Vec<&str> = dataset.items.iter().map(|item| item.name.as_str()).collect();
     Metadata {
         network: network.into(),
@@ -90,7 +95,7 @@ pub fn metadata(
         std: config.network.normalisation.std,
         settings: json!({
             "network": config.network,
-            "train": train,
+            "train": training,
             "long_side": config.cam.long_side,
             "irn_scale": config.irn.scale,
             "radius": config.irn.radius,
