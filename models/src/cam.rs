@@ -93,3 +93,76 @@ impl CamNet {
         self.classifier.visit(f);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Result, Tensor};
+
+    use super::*;
+    use crate::ops::testing::{Naive, numbers};
+    use crate::resnet::BACKBONES;
+    use crate::tape::Processor;
+
+    fn net(backbone: Backbone, freeze_at: usize) -> CamNet {
+        let mut weights = Weights::seeded(3, &Device::Cpu);
+        CamNet::frozen_at(&mut weights, backbone, 0.125, 6, freeze_at).unwrap()
+    }
+
+    fn targets(images: usize) -> Tensor {
+        let present = (0..6 * images).map(|i| f32::from(u8::from(i % 4 == 1)));
+        Tensor::from_iter(present, &Device::Cpu).unwrap().reshape((images, 6)).unwrap()
+    }
+
+    /// Candle's gradients of the same loss.
+    fn naive(net: &CamNet, images: &Tensor, targets: &Tensor) -> Result<GradStore> {
+        let scores = net.forward(&Naive(images.clone()))?.0;
+        let logits = pool(&scores)?;
+        let along = soft_margin(&logits.detach(), targets)?.gradient;
+        (logits * along)?.sum_all()?.backward()
+    }
+
+    fn norm(x: &Tensor) -> f64 {
+        let values = x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        values.into_iter().map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt()
+    }
+
+    #[test]
+    fn gradients_are_those_of_candle_wherever_training_begins() {
+        let (images, targets) = (numbers("images", &[2, 3, 48, 48]), targets(2));
+        let engine = Processor::default();
+        for (backbone, freeze_at) in
+            (0..=5).flat_map(|freeze_at| [(BACKBONES[0], freeze_at), (BACKBONES[2], freeze_at)])
+        {
+            let net = net(backbone, freeze_at);
+            let ours = net.class_gradients(&engine, &images, &targets).unwrap().gradients;
+            let theirs = naive(&net, &images, &targets).unwrap();
+            net.visit(&mut |param| {
+                let (ours, theirs) = (ours.get(param.var()), theirs.get(param.var()));
+                assert_eq!(ours.is_some(), param.trainable(), "{} {freeze_at}", param.name);
+                let (Some(ours), Some(theirs)) = (ours, theirs) else { return };
+                let distance = norm(&(ours - theirs).unwrap()) / norm(theirs).max(1e-6);
+                assert!(distance < 2e-3, "{} {freeze_at}: {distance}", param.name);
+            });
+        }
+    }
+
+    #[test]
+    fn threads_do_not_change_a_bit() {
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let (net, images) = (net(BACKBONES[2], 2), numbers("images", &[3, 3, 70, 45]));
+                let engine = Processor::default();
+                let step = net.class_gradients(&engine, &images, &targets(3)).unwrap();
+                let mut bits = vec![step.loss.to_bits()];
+                net.visit(&mut |param| {
+                    let Some(gradient) = step.gradients.get(param.var()) else { return };
+                    let values = gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                    bits.extend(values.into_iter().map(f32::to_bits));
+                });
+                bits
+            })
+        };
+        assert_eq!(run(1), run(3));
+    }
+}

@@ -1,7 +1,8 @@
 //! The same operations in Candle's own words: slow, and what the fused ones are compared with.
 
-use candle_core::{D, Device, Result, Tensor, Var};
+use candle_core::{D, DType, Device, Result, Tensor, Var};
 
+use crate::FeatureMap;
 use crate::layers::{Conv, ConvNorm, GroupNorm};
 use crate::tape::{Engine, Processor, Recorded, Tape};
 use crate::weights::splitmix;
@@ -56,6 +57,63 @@ pub fn close(ours: &Tensor, theirs: &Tensor, tolerance: f64) {
     }
 }
 
+/// A map that Candle computes and differentiates, operation by operation.
+#[derive(Clone)]
+pub struct Naive(pub Tensor);
+
+impl FeatureMap for Naive {
+    fn conv_norm(&self, layer: &ConvNorm, residual: Option<&Self>) -> Result<Self> {
+        naive_conv_norm(&self.0, layer, residual.map(|residual| &residual.0)).map(Self)
+    }
+
+    fn conv(&self, layer: &Conv) -> Result<Self> {
+        naive_conv(&self.0, layer).map(Self)
+    }
+
+    fn group_norm(&self, layer: &GroupNorm) -> Result<Self> {
+        naive_group_norm(&self.0, layer).map(Self)
+    }
+
+    fn relu(&self) -> Result<Self> {
+        positive(&self.0).map(Self)
+    }
+
+    fn concat(maps: &[Self]) -> Result<Self> {
+        Tensor::cat(&maps.iter().map(|map| &map.0).collect::<Vec<_>>(), 1).map(Self)
+    }
+
+    /// Candle has no way back through a maximum of overlapping windows, but through one of nine maps.
+    fn max_pool(&self) -> Result<Self> {
+        let (_, _, height, width) = self.0.dims4()?;
+        let lines = |size: usize, k: usize| {
+            let line = |i: usize| ((2 * i + k).saturating_sub(1)).min(size - 1) as u32;
+            Tensor::from_iter((0..size.div_ceil(2)).map(line), &Device::Cpu)
+        };
+        let of = |ky, kx| {
+            self.0.index_select(&lines(height, ky)?, 2)?.index_select(&lines(width, kx)?, 3)
+        };
+        let others = (1..9).map(|k| of(k / 3, k % 3));
+        others.into_iter().try_fold(of(0, 0)?, |max, other| max.maximum(&other?)).map(Self)
+    }
+
+    fn upsample(&self, factor: usize) -> Result<Self> {
+        naive_upsample(&self.0, factor).map(Self)
+    }
+
+    fn crop_like(&self, other: &Self) -> Result<Self> {
+        self.0.crop_like(&other.0)?.contiguous().map(Self)
+    }
+
+    fn detach(&self) -> Self {
+        Self(self.0.detach())
+    }
+}
+
+/// Candle's own ReLU has gradient 1 at zero; the convention here (and in PyTorch) is 0.
+fn positive(x: &Tensor) -> Result<Tensor> {
+    x * x.gt(0f32)?.to_dtype(DType::F32)?
+}
+
 pub fn naive_conv_norm(x: &Tensor, layer: &ConvNorm, residual: Option<&Tensor>) -> Result<Tensor> {
     let (scale, shift) = layer.norm.scale_shift()?;
     let y = naive_conv(x, &layer.conv)?;
@@ -65,7 +123,7 @@ pub fn naive_conv_norm(x: &Tensor, layer: &ConvNorm, residual: Option<&Tensor>) 
         Some(residual) => (y + residual)?,
         None => y,
     };
-    if layer.relu { y.relu() } else { Ok(y) }
+    if layer.relu { positive(&y) } else { Ok(y) }
 }
 
 pub fn naive_conv(x: &Tensor, layer: &Conv) -> Result<Tensor> {
