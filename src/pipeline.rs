@@ -16,7 +16,7 @@ use crate::stage::eval::{self, What};
 use crate::stage::{Context, Outcome, cam, coco, ins_seg, ir_label, report, sem_seg};
 use crate::timings::{self, Timing};
 use crate::train::network::Files;
-use crate::train::{train_cam, train_irn};
+use crate::train::{Trained, train_cam, train_irn};
 
 /// Runs the passes of `run.passes`, in order; finished work is left alone.
 ///
@@ -99,12 +99,12 @@ fn timed(
     context: &Context,
     stage: &str,
     images: usize,
-    train: impl FnOnce() -> Result<std::collections::BTreeMap<String, String>>,
+    train: impl FnOnce() -> Result<Trained>,
 ) -> Result<Outcome> {
     let started = Instant::now();
-    let skipped = train()?;
+    let Trained { skipped, device } = train()?;
     let seconds = started.elapsed().as_secs_f64();
-    let timing = Timing { stage: stage.into(), seconds, images, device: String::new() };
+    let timing = Timing { stage: stage.into(), seconds, images, device };
     timings::append(&context.config.run.out, &timing)?;
     Ok(Outcome { skipped, ..Outcome::default() })
 }

@@ -1,7 +1,5 @@
 //! Training of the CAM network: upstream's `step/train_cam.py`.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result};
 use candle_core::Device;
 use candle_core::backprop::GradStore;
@@ -11,6 +9,7 @@ use ndarray::Array3;
 use rand_chacha::ChaCha8Rng;
 use rayon::ThreadPool;
 
+use super::Trained;
 use super::fit::{self, Setting, Task, fit};
 use super::machine::{self, Losses, Machine};
 use super::network::{self, Files};
@@ -152,7 +151,7 @@ fn start(config: &Config, dataset: &Dataset, device: &Device) -> Result<CamNet> 
 }
 
 /// Trains the CAM network and writes `cam.safetensors`; a finished training is left alone unless
-/// `force`. Returns the images that could not be used, with reasons.
+/// `force`. Returns what came of it.
 ///
 /// # Errors
 /// Those of [`fit()`], wrong weights, an output directory that can't be written.
@@ -161,13 +160,13 @@ pub fn train_cam(
     dataset: &Dataset,
     validation: Option<&Dataset>,
     force: bool,
-) -> Result<BTreeMap<String, String>> {
+) -> Result<Trained> {
     let files = Files::new(config, "cam");
     let optim = &config.cam.train;
     let metadata = network::metadata("cam", config, dataset, optim);
     if files.finished(&metadata, force)? {
         eprintln!("train cam: finished before ({})", files.checkpoint.display());
-        return Ok(BTreeMap::new());
+        return Ok(Trained::default());
     }
     fs_err::create_dir_all(&config.run.out)?;
     let labelled = |item: &&Item| item.classes.is_some();
@@ -193,5 +192,5 @@ pub fn train_cam(
     let skipped = fit(&task, &mut optimizer, &setting)?;
     checkpoint::save(&files.checkpoint, &state::tensors_of(&setting.state.params), &metadata)?;
     setting.state.remove()?;
-    Ok(skipped)
+    Ok(Trained { skipped, device })
 }

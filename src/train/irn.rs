@@ -1,6 +1,5 @@
 //! Training of IRNet on relation labels, then its mean displacement: upstream's `step/train_irn.py`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
@@ -11,6 +10,7 @@ use irn_models::{IrNet, Param};
 use ndarray::{Array2, Array3};
 use rand_chacha::ChaCha8Rng;
 
+use super::Trained;
 use super::fit::{self, Setting, Task, fit};
 use super::machine::{self, Losses, Machine};
 use super::network::{self, Files};
@@ -102,7 +102,7 @@ fn start(config: &Config, device: &Device) -> Result<IrNet> {
 }
 
 /// Trains IRNet on the store's relation labels and writes `irn.safetensors`; a finished training is
-/// left alone unless `force`. Returns the images that could not be used, with reasons.
+/// left alone unless `force`. Returns what came of it.
 ///
 /// # Errors
 /// Those of [`fit()`], no relation labels, wrong weights, an output directory that can't be written.
@@ -111,13 +111,13 @@ pub fn train_irn(
     dataset: &Dataset,
     store: &Store,
     force: bool,
-) -> Result<BTreeMap<String, String>> {
+) -> Result<Trained> {
     let files = Files::new(config, "irn");
     let optim = &config.irn.train;
     let metadata = network::metadata("irn", config, dataset, optim);
     if files.finished(&metadata, force)? {
         eprintln!("train irn: finished before ({})", files.checkpoint.display());
-        return Ok(BTreeMap::new());
+        return Ok(Trained::default());
     }
     let labelled = ir_label::names(store)?;
     let items: Vec<&Item> =
@@ -147,7 +147,7 @@ pub fn train_irn(
     net.mean_shift.var().set(&mean.to_device(&task.machine.device())?)?;
     checkpoint::save(&files.checkpoint, &state::tensors_of(&setting.state.params), &metadata)?;
     setting.state.remove()?;
-    Ok(skipped)
+    Ok(Trained { skipped, device })
 }
 
 /// The mean of the batches' mean displacements over the training images, cut or padded at the top left;

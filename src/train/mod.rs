@@ -12,6 +12,17 @@ pub mod optimizer;
 pub mod samples;
 pub mod state;
 
+use std::collections::BTreeMap;
+
 pub use cam::train_cam;
 pub use irn::train_irn;
 pub use network::calibrate_to as calibrate;
+
+/// What came of a training.
+#[derive(Debug, Default)]
+pub struct Trained {
+    /// The images that could not be used, with reasons.
+    pub skipped: BTreeMap<String, String>,
+    /// What it ran on; nothing where it was finished before.
+    pub device: String,
+}
