@@ -58,6 +58,7 @@ pub const STAGES: &[Stage] = &[
     stage("cam_train_512", Work::Stage("cam_train_512"), 1.3, 2, |i, _| training::cam(i, 512)),
     stage("cam_train_256", Work::Stage("cam_train_256"), 1.3, 2, |i, _| training::cam(i, 256)),
     stage("irn_train_512", Work::Stage("irn_train_512"), 2.0, 2, |i, _| training::irn(i)),
+    stage("irn_train_512_tf32", Work::Stage("irn_train_512"), 2.0, 2, |i, _| training::irn_tf32(i)),
     stage("cam_50_photos", Work::Both("cam_infer", "cam_prep"), 1.15, 2, photos::cam),
     stage("irn_50_photos", Work::Stage("irn_infer"), 1.0, 2, photos::irn),
     stage("instance_post", Work::Stage("instance_post"), 10.0, 2, labels::instances),

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
+use irn::config::TrainPrecision;
 use irn::train::machine::Machine;
 use irn::train::optimizer::PolySgd;
 use irn::train::{cam as cam_training, irn as irn_training};
@@ -52,7 +53,7 @@ pub fn cam(inputs: &Inputs, crop: usize) -> Result<Measured> {
     let engine = Processor::default();
     let step = || {
         let step = net.class_gradients(&engine, &image, &label)?;
-        optimizer.step(&step.gradients, &Machine::processor())?;
+        optimizer.step(&step.gradients, &Machine::processor(TrainPrecision::F32))?;
         Ok(step.loss)
     };
     Measured::of(if crop > 300 { 3 } else { 5 }, step, |loss| said(inputs, &stage, loss))
@@ -60,6 +61,15 @@ pub fn cam(inputs: &Inputs, crop: usize) -> Result<Measured> {
 
 /// IRNet on crops of 512 pixels.
 pub fn irn(inputs: &Inputs) -> Result<Measured> {
+    irn_by(inputs, &Processor::default())
+}
+
+/// The same with `irn.train.precision: tf32`.
+pub fn irn_tf32(inputs: &Inputs) -> Result<Measured> {
+    irn_by(inputs, &Processor::frozen())
+}
+
+fn irn_by(inputs: &Inputs, engine: &Processor) -> Result<Measured> {
     let net = irnet(inputs)?;
     let (image, label) = if inputs.has("irn_train_512.x") {
         let label = inputs.bytes("irn_train_512.label")?;
@@ -73,10 +83,9 @@ pub fn irn(inputs: &Inputs) -> Result<Measured> {
     };
     let groups = irn_training::groups(&net, RATE, WEIGHT_DECAY);
     let mut optimizer = PolySgd::new(groups, WEIGHT_DECAY, 0.9, STEPS);
-    let engine = Processor::frozen();
     let step = || {
-        let (terms, gradients) = net.relation_gradients(&engine, &image, &label, 10, 20)?;
-        optimizer.step(&gradients, &Machine::processor())?;
+        let (terms, gradients) = net.relation_gradients(engine, &image, &label, 10, 20)?;
+        optimizer.step(&gradients, &Machine::processor(TrainPrecision::F32))?;
         Ok(terms.total.to_scalar::<f32>()?)
     };
     Measured::of(3, step, |loss| said(inputs, "irn_train_512", loss))

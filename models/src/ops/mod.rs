@@ -28,6 +28,7 @@ pub(crate) mod upsample;
 #[cfg(feature = "cuda")]
 pub(crate) use self::im2col::Geometry;
 pub use self::{
+    products::matrix_unit,
     relation_loss::relation_loss,
     soft_margin::{pool, soft_margin},
     statistics::channel_statistics,

@@ -3,6 +3,7 @@
 use anyhow::{Result, anyhow};
 use irn_export::device::Device;
 use irn_models::error::Hint;
+use irn_models::ops::matrix_unit;
 
 use super::Machine;
 use crate::config::{Config, TrainPrecision};
@@ -18,11 +19,12 @@ pub fn choose(config: &Config, precision: TrainPrecision) -> Result<(Machine, St
             count => format!("{count} threads"),
         };
         let why = why.map_or(String::new(), |why| format!("; not CUDA: {why}"));
-        let f32 = match precision {
+        let products = match precision {
             TrainPrecision::F32 => "",
+            _ if matrix_unit() => "; IRNet's frozen backbone by the matrix unit, all else f32",
             _ => "; f32, since only a GPU computes in less",
         };
-        (Machine::processor(), format!("CPU ({threads}){why}{f32}"))
+        (Machine::processor(precision), format!("CPU ({threads}){why}{products}"))
     };
     match &config.run.device {
         Device::Cpu => Ok(on_processor(None)),
@@ -87,7 +89,7 @@ mod tests {
         assert!(matches!(machine, Machine::Processor(_)));
         assert_eq!(line, "CPU (2 threads)");
         let (_, line) = choose(&config("cpu"), TrainPrecision::Bf16).unwrap();
-        assert!(line.contains("only a GPU"), "{line}");
+        assert!(line.contains("f32"), "{line}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub use self::choice::choose;
 #[cfg(feature = "cuda")]
 pub use self::gpu::Gpu;
 use super::samples;
+use crate::config::TrainPrecision;
 
 /// Where a network trains.
 pub enum Machine {
@@ -42,9 +43,14 @@ pub enum Losses {
 pub type Photos<'a> = &'a [&'a Array3<f32>];
 
 impl Machine {
-    /// The processor.
-    pub fn processor() -> Self {
-        Self::Processor(Box::new([Processor::default(), Processor::frozen()]))
+    /// The processor. Other than in f32 the products of a frozen backbone are the matrix unit's, where there is
+    /// one: within 4e-6 of their size.
+    pub fn processor(precision: TrainPrecision) -> Self {
+        let frozen = match precision {
+            TrainPrecision::F32 => Processor::default(),
+            TrainPrecision::Tf32 | TrainPrecision::Bf16 => Processor::frozen(),
+        };
+        Self::Processor(Box::new([Processor::default(), frozen]))
     }
 
     /// The device that the parameters are on.

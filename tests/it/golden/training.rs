@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
+use irn::config::TrainPrecision;
 use irn::data::augment::quarter;
 use irn::train::machine::Machine;
 use irn::train::optimizer::{Group, PolySgd};
@@ -25,14 +26,18 @@ const IRN_PARAM_MAX_ABS: f64 = 1e-4;
 pub fn run(case: &Case) -> Result<()> {
     match case.name.as_str() {
         name if name.starts_with("multilabel_soft_margin") => margin(case),
-        name if name.starts_with("poly_optimizer") => optimizer(case, &Machine::processor()),
+        name if name.starts_with("poly_optimizer") => {
+            optimizer(case, &Machine::processor(TrainPrecision::F32))
+        }
         name if name.starts_with("cam_train") => {
             let engine = Processor::default();
-            cam_training(case, &Machine::processor(), |net, image, label| {
+            cam_training(case, &Machine::processor(TrainPrecision::F32), |net, image, label| {
                 Ok(net.class_gradients(&engine, image, label)?)
             })
         }
-        name if name.starts_with("irn_train") => irn_training(case, &Machine::processor()),
+        name if name.starts_with("irn_train") => {
+            irn_training(case, &Machine::processor(TrainPrecision::F32))
+        }
         name => bail!("no check for a training case called {name}"),
     }
 }
