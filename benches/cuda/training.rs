@@ -107,7 +107,7 @@ pub fn irn(precision: Precision) -> Result<Ours> {
     let photos = photos()?;
     let images: Vec<&[f32]> = photos.iter().map(Vec::as_slice).collect();
     let cells = BATCH * (CROP / 4) * (CROP / 4);
-    let label = |at: usize| if at % 5 == 0 { 255 } else { (at / 40 % 4) as u8 };
+    let label = |at: usize| if at.is_multiple_of(5) { 255 } else { (at / 40 % 4) as u8 };
     let label: Vec<u8> = (0..cells).map(label).collect();
     measured(&engine, || {
         let batch = Batch { images: &images, size: (CROP, CROP) };

@@ -9,6 +9,7 @@ use super::convolution::{Operands, Pass};
 use super::engine::CudaEngine;
 use super::gpu::{Argument, Grid};
 use super::map::Map;
+use super::sums::Sums;
 use crate::layers::{BatchNorm, Conv, ConvNorm, Param};
 use crate::ops::Geometry;
 use crate::tape::{Inputs, Wanted, put};
@@ -239,27 +240,5 @@ impl CudaEngine {
         let (c_out, ..) = unit.conv.weight.var().dims4()?;
         self.gpu.launch(&x.kernel("fold_gradient"), Grid::blocks([c_out, 1, 1]), &mut arguments)?;
         made.into_iter().try_for_each(|(param, gradient)| put(gradients, param.var(), gradient))
-    }
-}
-
-/// Sums over tiles of rows of a gradient, `(tiles, channels)`.
-struct Sums {
-    values: Option<CudaSlice<u8>>,
-    tiles: usize,
-    rows: usize,
-}
-
-impl Sums {
-    /// Enough tiles to keep a GPU busy, and few enough to add up.
-    fn new(engine: &CudaEngine, dy: &Map, wanted: bool) -> Result<Self> {
-        let rows = dy.pixels().div_ceil(512).max(32);
-        let tiles = if wanted { dy.pixels().div_ceil(rows) } else { 0 };
-        let bytes = tiles * dy.shape[1] * size_of::<f32>();
-        let values = wanted.then(|| engine.gpu.take(bytes)).transpose()?;
-        Ok(Self { values, tiles, rows })
-    }
-
-    fn address(&self, engine: &CudaEngine) -> u64 {
-        self.values.as_ref().map_or(0, |values| engine.gpu.address(values))
     }
 }

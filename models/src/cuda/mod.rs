@@ -10,6 +10,7 @@
 
 mod convolution;
 mod convolve;
+mod copies;
 mod descent;
 mod descriptors;
 mod engine;
@@ -20,6 +21,7 @@ mod photos;
 mod profile;
 mod relation;
 mod steps;
+mod sums;
 #[cfg(test)]
 mod tests;
 

@@ -69,7 +69,7 @@ fn gpu(number: u32, precision: TrainPrecision) -> Result<(Machine, String)> {
          fetches them",
     )?;
     let line = format!("CUDA {number}, {} ({}, {})", card.name, driver.version(), precision.name());
-    Ok((Machine::Gpu(gpu), line))
+    Ok((Machine::Gpu(Box::new(gpu)), line))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub enum Machine {
     Processor(Box<[Processor; 2]>),
     /// A GPU.
     #[cfg(feature = "cuda")]
-    Gpu(Gpu),
+    Gpu(Box<Gpu>),
 }
 
 /// The losses of a step.

@@ -98,7 +98,7 @@ fn cuda_group_05_training() {
     if engine().is_none() {
         return;
     }
-    let machine = Machine::Gpu(Gpu::start(0, TrainPrecision::F32).unwrap());
+    let machine = Machine::Gpu(Box::new(Gpu::start(0, TrainPrecision::F32).unwrap()));
     let Machine::Gpu(gpu) = &machine else { unreachable!("it was made so") };
     run_group("5_training", |case, _, _| match case.name.as_str() {
         // The loss alone is computed in main memory; on the GPU it is part of a step.
