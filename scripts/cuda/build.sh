@@ -4,7 +4,7 @@
 #   scripts/cuda/build.sh                build the programs
 #   scripts/cuda/build.sh compile        the tests and the bench, without running them
 #   scripts/cuda/build.sh bench          our figures beside PyTorch's, on the GPU
-#   scripts/cuda/build.sh test [FILTER]  the GPU's tests: on the GPU, or without one on a fake one (fake/)
+#   scripts/cuda/build.sh test [FILTERS] the GPU's tests: on the GPU, or without one on a fake one (fake/)
 #
 # The compiler is that of the toolkit at CUDA_HOME (12.2 or newer), if that is set, otherwise it comes from PyPI,
 # pinned and verified by hash. The programs link against stand-ins for CUDA's libraries (stubs.py) and so start on
@@ -82,8 +82,10 @@ case "${1:-build}" in
             scripts/cuda/fake/build.sh "$tree/fake"
             export LD_LIBRARY_PATH="$tree/fake${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
         fi
+        shift
+        [ $# -gt 0 ] || set -- cuda:: golden::gpu
         # One at a time: they share one GPU.
-        cargo test --release --workspace --features cuda -- "${2:-cuda::}" --test-threads 1
+        cargo test --release --workspace --features cuda -- "$@" --test-threads 1
         ;;
     compile)
         cargo test --release --workspace --features cuda --no-run
@@ -93,5 +95,5 @@ case "${1:-build}" in
         shift
         cargo bench --workspace --features cuda --bench cuda -- "$@"
         ;;
-    *) fail "what is '$1'?" "scripts/cuda/build.sh [build | test [FILTER] | bench [--stage NAME]]" ;;
+    *) fail "what is '$1'?" "scripts/cuda/build.sh [build | test [FILTERS] | bench [--stage NAME]]" ;;
 esac

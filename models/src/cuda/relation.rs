@@ -1,5 +1,5 @@
 //! IRNet's loss over pixel pairs on the GPU: a kernel that goes through all pairs, one that makes the terms of
-//! the sums, one that makes the gradients. No pair is stored (see [`crate::ops::relation_loss`]).
+//! the sums, one that makes the gradients. No pair is stored (see [`crate::ops::relation_loss()`]).
 
 use candle_core::cuda_backend::cudarc::driver::CudaSlice;
 use candle_core::{Result, Tensor};
