@@ -66,6 +66,21 @@ fn both(first: &str, then: &str) -> String {
     }
 }
 
+/// The stages of each device, in words; why it is no other is the log's business.
+pub fn by_device(timings: &[Timing]) -> String {
+    let mut devices: Vec<(&str, Vec<&str>)> = Vec::new();
+    for timing in timings.iter().filter(|timing| !timing.device.is_empty()) {
+        let device = timing.device.split("; not CUDA:").next().unwrap_or_default();
+        match devices.iter_mut().find(|(known, _)| *known == device) {
+            Some((_, stages)) => stages.push(&timing.stage),
+            None => devices.push((device, vec![&timing.stage])),
+        }
+    }
+    let named =
+        devices.iter().map(|(device, stages)| format!("; {} on {device}", stages.join(", ")));
+    named.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +96,21 @@ mod tests {
         let device = "CPU, then CUDA 0".to_string();
         let summed = Timing { stage: "cam".into(), seconds: 10.0, images: 15, device };
         assert_eq!(read(dir.path()).unwrap(), [summed]);
+    }
+
+    #[test]
+    fn stages_are_listed_by_device() {
+        let timing = |stage: &str, device: &str| {
+            let (stage, device) = (stage.to_string(), device.to_string());
+            Timing { stage, seconds: 1.0, images: 1, device }
+        };
+        let timings = [
+            timing("train cam", "CUDA 0, X (driver 580, f32)"),
+            timing("cam", "CPU (2 threads); not CUDA: no driver"),
+            timing("ir-label", ""),
+            timing("irn", "CPU (2 threads)"),
+        ];
+        let words = "; train cam on CUDA 0, X (driver 580, f32); cam, irn on CPU (2 threads)";
+        assert_eq!(by_device(&timings), words);
     }
 }

@@ -141,9 +141,7 @@ fn timings(context: &Context) -> Result<Vec<Timing>> {
 
 /// What the networks ran on, as the stages said it.
 fn devices(context: &Context) -> Result<String> {
-    let timings = timings::read(&context.config.run.out)?;
-    let known = timings.iter().filter(|timing| !timing.device.is_empty());
-    Ok(known.map(|timing| format!("; {} on {}", timing.stage, timing.device)).collect())
+    Ok(timings::by_device(&timings::read(&context.config.run.out)?))
 }
 
 fn image(context: &Context, item: &Item) -> Result<ReportImage> {
