@@ -100,7 +100,7 @@ impl Machine {
         match self {
             Self::Processor(_) => {
                 let images = samples::images(photos, &Device::Cpu)?;
-                let logits = soft_margin::pool(&net.forward(&images)?.detach())?;
+                let logits = soft_margin::pool(&net.forward(&images)?)?;
                 Ok(soft_margin::soft_margin(&logits, &targets)?.loss)
             }
             #[cfg(feature = "cuda")]
